@@ -1,0 +1,82 @@
+"""The values that cross rooms: who a node is, how loaded it is, what a client asks for, and who took it.
+
+They carry no behaviour and know neither SIP, nor H.225, nor the group's datagrams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+#: An IP address (or, before it was looked up, a host name) and a port.
+Address = tuple[str, int]
+
+#: Flags of a :class:`Load`; append-only, for they are sent.
+FULL = 1
+DRAINING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """A node as clients can reach it.
+
+    :param name: unique in the group
+    :param doors: the advertised address of each door it has: ``{"sip/udp": ("192.0.2.7", 5060)}``
+    """
+
+    name: str
+    doors: Mapping[str, Address]
+
+
+class Load(NamedTuple):
+    """What a node said of its own workload at one moment.
+
+    ``(incarnation, sequence)`` grows with each statement of a node; only a newer one replaces an older one.
+    ``occupancy`` is 1.0 at the threshold; ``capacity`` is in calls; ``flags`` are FULL and DRAINING.
+    """
+
+    node: str
+    incarnation: int
+    sequence: int
+    occupancy: float
+    capacity: float
+    flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallAttempt:
+    """A client's request to connect.
+
+    :param id: 16 random octets drawn by the entry node, the attempt's name in the whole group
+    :param door: the door that the client used (``sip/udp``): a node that accepts must have it too
+    :param caller: the calling address of record or alias
+    :param callee: the called user or number
+    :param target: the original Request-URI, restored by the accepting node before it routes the call
+    :param client: where the request came from
+    :param trusted: the client is trusted or authenticated, so that the limit of leases per address is not for it
+    """
+
+    id: bytes
+    door: str
+    caller: str
+    callee: str
+    target: str
+    client: Address
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A node took the attempt and holds a lease for it.
+
+    :param node: who
+    :param lease: 32 lower-case hex digits
+    :param visited: the load of each node on the way, the accepting one last
+    :param hops: how often the attempt was forwarded, 0 when the entry itself accepted
+    """
+
+    node: NodeIdentity
+    lease: str
+    visited: tuple[Load, ...]
+    hops: int
