@@ -1,0 +1,230 @@
+"""The settings of a node: what its TOML file can hold, each with its type, default and bounds.
+
+Each room is handed its own frozen settings and sees no other.  :func:`load` checks every key and how they fit
+together; only whether a port is free is left to the start.  What a setting does, and which way to turn it, is written
+beside it in ``etc/primary.toml``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import tomllib
+from collections.abc import Iterator
+
+from voipshift.node import Address
+from voipshift.setting import (
+    IPNetwork,
+    Place,
+    boolean,
+    host,
+    key,
+    listening,
+    matching,
+    multicast,
+    network,
+    number,
+    one_of,
+    or_unlimited,
+    path,
+    reachable,
+    reachable_by_name,
+    room,
+    several,
+    table,
+    tables,
+    whole,
+)
+
+_name = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})", "1 to 63 letters, digits, dots, hyphens or underscores")
+_prefix = matching(r"\+?[0-9*#]*", 'the first digits of a number, or "" for everything')
+
+
+@room
+class NodeSettings:
+    """``[node]``."""
+
+    name: str = key(_name, needed="give the node a name that no other member of its group has")
+    advertise: str | None = key(host, default=None)
+
+
+@room
+class SipListen:
+    """``[[sip.listen]]``."""
+
+    transport: str = key(one_of("udp"), needed='write transport = "udp"')
+    address: Address = key(listening, needed='write the address and port to listen at, such as "192.0.2.7:5060"')
+
+
+@room
+class SipSettings:
+    """``[sip]``."""
+
+    listen: tuple[SipListen, ...] = key(tables(SipListen, at_least=1), needed="write a [[sip.listen]]")
+    force_rport: bool = key(boolean, default=True)
+    identify_self: bool = key(boolean, default=False)
+    lease_s: float = key(number(0.5, 60), default=10.0)
+
+
+@room
+class GroupSettings:
+    """``[group]``."""
+
+    listen: Address = key(listening, needed="write the address and port for the group's datagrams")
+    key_file: str = key(path, needed="write the file that `voipshift keygen FILE` made; all members have the same")
+    members: tuple[Address, ...] = key(several(reachable_by_name), default=())
+    multicast: Address | None = key(multicast, default=None)
+    report_interval_s: float = key(number(0.1, 60), default=1.0)
+
+
+@room
+class BalanceSettings:
+    """``[balance]``; `shift_above` and `delta` are None where the rule's own value holds."""
+
+    rule: str = key(one_of("seed", "even"), default="seed")
+    choose: str = key(one_of("weighted", "lowest"), default="weighted")
+    shift_above: float | None = key(number(0, 1), default=None)
+    delta: float | None = key(number(0, 1), default=None)
+    hop_limit: int = key(whole(1, 7), default=3)
+    deadline_s: float = key(number(0.1, 10), default=1.5)
+
+
+@room
+class WorkloadSettings:
+    """``[workload]``; no limit is :data:`math.inf`, and 0 accepts nothing."""
+
+    ongoing_calls: float = key(
+        or_unlimited(whole(0, 1_000_000)), needed='write how many calls the node carries at once, or "unlimited"'
+    )
+    calls_per_second: float = key(or_unlimited(number(0, 1_000_000)), default=math.inf)
+
+
+@room
+class CallSettings:
+    """``[calls]``."""
+
+    probe_interval_s: float = key(number(1, 3600), default=60.0)
+
+
+@room
+class GatewaySettings:
+    """``[[gateways]]``; the prefix ``""`` takes everything."""
+
+    address: Address = key(reachable, needed='write where the calls go, such as "192.0.2.20:5060"')
+    prefixes: tuple[str, ...] = key(several(_prefix, at_least=1), default=("",))
+
+
+@room
+class AccessSettings:
+    """``[access]``."""
+
+    trusted: tuple[IPNetwork, ...] = key(several(network), default=())
+
+
+@room
+class Settings:
+    """A whole file.  Without ``[group]`` the node stands alone."""
+
+    file: str
+    node: NodeSettings = key(table(NodeSettings), needed="write a [node] with its name")
+    sip: SipSettings = key(table(SipSettings), needed="write a [[sip.listen]]")
+    workload: WorkloadSettings = key(table(WorkloadSettings), needed="write a [workload] with its ongoing_calls")
+    group: GroupSettings | None = key(table(GroupSettings), default=None)
+    balance: BalanceSettings = key(table(BalanceSettings), default=BalanceSettings())
+    calls: CallSettings = key(table(CallSettings), default=CallSettings())
+    gateways: tuple[GatewaySettings, ...] = key(tables(GatewaySettings), default=())
+    access: AccessSettings = key(table(AccessSettings), default=AccessSettings())
+
+
+def load(file: str) -> Settings:
+    """Read and check a configuration file, its key file included.
+
+    :raises ConfigurationError: with one line that names the file, the key, and what to do
+    """
+    at = Place(file)
+    settings = table(Settings, file=file)(_document(at), at)
+    _check_ports(settings, at)
+    _check_advertised(settings, at)
+    _check_times(settings, at)
+    if settings.group:
+        _check_group(settings.group, at)
+    return settings
+
+
+def _document(at: Place) -> dict[str, object]:
+    try:
+        with open(at.file, "rb") as opened:
+            return tomllib.load(opened)
+    except OSError as error:
+        raise at.wrong(f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise at.wrong(f"is not TOML: line {line} is not UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise at.wrong(f"is not TOML: {error}") from None
+
+
+def _ports(settings: Settings, at: Place) -> Iterator[tuple[Place, Address]]:
+    """Every UDP port that the node opens."""
+    for index, listen in enumerate(settings.sip.listen):
+        yield at.within("sip").within("listen").item(index).within("address"), listen.address
+    if settings.group:
+        yield at.within("group").within("listen"), settings.group.listen
+
+
+def _check_ports(settings: Settings, at: Place) -> None:
+    opened: list[Address] = []
+    for place, address in _ports(settings, at):
+        taken = next((other for other in opened if _meet(address, other)), None)
+        if taken:
+            raise place.wrong(f"meets {'{}:{}'.format(*taken)}, which this node listens at too: use another port")
+        opened.append(address)
+    for index, gateway in enumerate(settings.gateways):
+        if any(_meet(gateway.address, other) for other in opened):
+            place = at.within("gateways").item(index).within("address")
+            raise place.wrong("is this node itself, which would call itself for ever: write the gateway's address")
+    if settings.sip.identify_self and len(settings.sip.listen) < 2:
+        reason = "needs a second [[sip.listen]] over udp, for a client is never redirected to the port that it called"
+        raise at.within("sip").within("identify_self").wrong(reason)
+
+
+def _meet(one: Address, other: Address) -> bool:
+    """Whether one socket would get in the way of another."""
+    hosts = [ipaddress.ip_address(one[0]), ipaddress.ip_address(other[0])]
+    same = hosts[0] == hosts[1] or any(each.is_unspecified for each in hosts)
+    return one[1] == other[1] and hosts[0].version == hosts[1].version and same
+
+
+def _check_advertised(settings: Settings, at: Place) -> None:
+    advertise = settings.node.advertise
+    for place, address in _ports(settings, at):
+        listens = ipaddress.ip_address(address[0])
+        if advertise is None and listens.is_unspecified:
+            reason = f"missing: {place.key} listens on every address, so write the one that others reach this node at"
+            raise at.within("node").within("advertise").wrong(reason)
+        if advertise and listens.version != (version := ipaddress.ip_address(advertise).version):
+            raise place.wrong(f"is IPv{listens.version} while node.advertise is IPv{version}: use one of them for both")
+
+
+def _check_times(settings: Settings, at: Place) -> None:
+    if settings.sip.lease_s <= settings.balance.deadline_s:
+        reason = f"must be more than balance.deadline_s ({settings.balance.deadline_s:g}), or it lapses on its way"
+        raise at.within("sip").within("lease_s").wrong(reason)
+
+
+def _check_group(group: GroupSettings, at: Place) -> None:
+    at = at.within("group")
+    version = ipaddress.ip_address(group.listen[0]).version
+    others = [(at.within("members").item(index), member) for index, member in enumerate(group.members)]
+    if group.multicast:
+        others.append((at.within("multicast"), group.multicast))
+    for place, (written, _) in others:
+        try:
+            other = ipaddress.ip_address(written).version
+        except ValueError:
+            continue  # a DNS name
+        if other != version:
+            raise place.wrong(f"is IPv{other} while group.listen is IPv{version}: use one of them for both")
+    if not os.path.isfile(group.key_file):
+        raise at.within("key_file").wrong(f"{group.key_file} is not there: make it with `voipshift keygen FILE`")
