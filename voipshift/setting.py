@@ -1,8 +1,8 @@
 """One setting: how it is declared, how its value is read from TOML, and the one line that says what is wrong with it.
 
 A *room* is a frozen dataclass whose fields are declared with :func:`key`: a reader, which holds the bounds, and a
-default.  :func:`table` reads a TOML table into one, and knows no setting by name.  A reader takes the value as TOML gave
-it and the :class:`Place` where it stood, and returns the value that the rooms work with or raises what
+default.  :func:`table` reads a TOML table into one, and knows no setting by name.  A reader takes the value as TOML
+gave it and the :class:`Place` where it stood, and returns the value that the rooms work with or raises what
 :meth:`Place.wrong` makes.
 
 Nothing is looked up and no port is opened here.
@@ -50,7 +50,6 @@ class Place(NamedTuple):
 
 
 Reader = Callable[[object, Place], T]
-
 
 _REQUIRED: Any = dataclasses.MISSING
 

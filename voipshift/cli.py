@@ -1,0 +1,132 @@
+"""The ``voipshift`` command: check a configuration, make a group's key, see a group shift calls, place a call by hand.
+
+A node itself is started with ``twistd voipshift``.  What a subcommand needs is imported when it is called, for only
+some of them need a reactor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from voipshift import __version__
+from voipshift.errors import ConfigurationError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    :param argv: the words after ``voipshift``
+    :return: the exit code: 0, or 1 when what was asked for did not come about (argparse itself exits with 2)
+    """
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Read a configuration as a node would, ports apart."""
+    from voipshift import config
+
+    config.load(arguments.file)
+    print(f"{arguments.file}: ok")
+    return 0
+
+
+def keygen(arguments: argparse.Namespace) -> int:
+    """Make a key file for a group."""
+    from voipshift.group import keys
+
+    keys.make(arguments.file)
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Start a group on loopback and place calls."""
+    from voipshift.demo import run
+
+    return run.main(arguments)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Place one call."""
+    from voipshift.demo import callbyhand
+
+    return callbyhand.main(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voipshift",
+        description="A group of VoIP proxy servers that shift calls among themselves. "
+        "A node is started with: twistd -n voipshift --config FILE",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(run.__name__, help=summary, description=summary)
+        added.set_defaults(run=run)
+        return added
+
+    add = command(check, "Check a configuration file, all but whether its ports are free.").add_argument
+    add("file", metavar="FILE", help="the configuration file")
+
+    add = command(keygen, "Make a group's key file, which all its members have and nobody else can read.").add_argument
+    add("file", metavar="FILE", help="the key file; one that exists is left alone")
+
+    add = command(demo, "Start a group on loopback, place calls at its primary and show how they shift.").add_argument
+    add("--nodes", type=_whole(1, 90), default=3, metavar="N", help="how many nodes (default: %(default)s)")
+    add("--calls", type=_whole(1, 1_000_000), default=200, metavar="N", help="how many calls (default: %(default)s)")
+    add("--rate", type=_above_zero, default=50.0, metavar="N", help="calls a second (default: 50)")
+    add("--hold", type=_above_zero, default=2.0, metavar="SECONDS", help="how long each call lasts (default: 2)")
+    add(
+        "--base-port",
+        type=_whole(1, 65535),
+        default=15060,
+        metavar="PORT",
+        help="the first port (default: %(default)s)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting: workload.calls_per_second=1000 for all "
+        "nodes, primary.workload.ongoing_calls=5 for one; can be there several times",
+    )
+    add("--serve", action="store_true", help="place no calls, run until interrupted")
+    add("--json", action="store_true", help="print one JSON object at the end and nothing else")
+
+    add = command(call, "Place one call, follow its redirections, print each step and hang up.").add_argument
+    add("uri", metavar="URI", help="whom to call where, such as sip:100@127.0.0.1:5060")
+    add("--hold", type=_above_zero, default=2.0, metavar="SECONDS", help="how long the call lasts (default: 2)")
+    return parser
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isdecimal() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
