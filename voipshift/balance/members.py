@@ -1,0 +1,190 @@
+"""What this node believes of the other members: their load, how old that is, and whether they are there at all.
+
+Beliefs only choose whom to ask: a wrong one costs a hop, never a call too many, because each node decides about
+itself.  Loads arrive by several ways (a member's own report, its answers, other members' paths), in any order
+and more than once, so each statement of a node carries ``(incarnation, sequence)`` and only a newer one
+replaces an older one, here and everywhere.
+
+Two things are kept apart.  A *load* may come from anybody.  A *sign of life* only comes from the member itself:
+it is **alive** while its last one is younger than three report intervals and **dead** after that; **suspect**
+is one that let an ask go unanswered, until it is heard again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Mapping
+from enum import StrEnum
+
+from voipshift.node import DRAINING, FULL, Address, Load, NodeIdentity
+
+#: A member is dead after so many report intervals of silence.
+DEAD_AFTER_INTERVALS = 3
+#: So many members are remembered; past it the one that was silent for longest makes room, if it is dead.
+MAX_MEMBERS = 1024
+
+
+class State(StrEnum):
+    """Whether a member is there."""
+
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    DEAD = "dead"
+
+
+class Member:
+    """One other node, as far as this one knows.
+
+    :ivar name: its name
+    :ivar doors: the advertised address of each door it has
+    :ivar load: the newest load known of it
+    :ivar heard: when it last spoke itself
+    :ivar suspect: it left an ask unanswered since then
+    :ivar added: how many calls it was asked to take since that load
+    :ivar free: how many more calls it is believed to take: line 8's ``capacity * (1 - u)``, less those added
+    """
+
+    __slots__ = ("added", "doors", "free", "heard", "load", "name", "said", "suspect")
+
+    def __init__(self, identity: NodeIdentity, load: Load, now: float) -> None:
+        self.name = identity.name
+        self.doors: Mapping[str, Address] = identity.doors
+        self.heard = now
+        self.suspect = False
+        #: (incarnation, sequence) of what it last said itself, while ``load`` may have come by another way
+        self.said = load[1:3]
+        self.believe(load)
+
+    def believe(self, load: Load) -> None:
+        """Take over a newer load: it knows of the calls that were added before."""
+        self.load = load
+        self.added = 0
+        self.free = load.capacity * (1.0 - load.occupancy)
+
+    def add_call(self) -> None:
+        """It is being asked to take a call: believe that it will, until it says something newer."""
+        self.added += 1
+        self.free -= 1.0
+
+    @property
+    def occupancy(self) -> float:
+        """The believed occupancy, added calls included; a node without any capacity is full."""
+        capacity = self.load.capacity
+        return 1.0 - self.free / capacity if capacity > 0 else 1.0
+
+    @property
+    def full(self) -> bool:
+        """It said that it would accept nothing: at its threshold, or draining."""
+        return self.load.flags & (FULL | DRAINING) != 0
+
+
+class Members:
+    """All other nodes of the group.
+
+    :param here: the name of this node, of which nothing is believed
+    :param report_interval_s: how often each member reports
+    """
+
+    def __init__(self, *, here: str, report_interval_s: float) -> None:
+        self.here = here
+        self.dead_after_s = DEAD_AFTER_INTERVALS * report_interval_s
+        self._members: dict[str, Member] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def get(self, name: str) -> Member | None:
+        """The member of that name, dead or alive."""
+        return self._members.get(name)
+
+    def heard(self, identity: NodeIdentity, load: Load, now: float) -> None:
+        """A member spoke of itself: it is alive, and has these doors.
+
+        What it said before its last words changes nothing, be it a duplicate or late.
+        """
+        name = identity.name
+        member = self._members.get(name)
+        if member is None:
+            if name != self.here and self._room_for_one_more(now):
+                self._members[name] = Member(identity, load, now)
+            return
+        said = load[1:3]
+        if said <= member.said:
+            return
+        member.said = said
+        member.doors = identity.doors
+        member.heard = now
+        member.suspect = False
+        if said > member.load[1:3]:
+            member.believe(load)
+
+    def learn(self, load: Load, now: float) -> None:
+        """Somebody told the load of a node. That is no sign of life; one never heard itself is not a member yet."""
+        member = self._members.get(load.node)
+        if member is not None and load[1:3] > member.load[1:3]:
+            member.believe(load)
+
+    def answered(self, name: str, now: float) -> None:
+        """A member answered us, or said that it will: it is alive, whatever it answered."""
+        member = self._members.get(name)
+        if member is not None and member.heard != -math.inf:
+            member.heard = now
+            member.suspect = False
+
+    def suspect(self, name: str) -> None:
+        """A member left an ask unanswered: it is not asked again until it is heard."""
+        member = self._members.get(name)
+        if member is not None:
+            member.suspect = True
+
+    def leave(self, name: str) -> None:
+        """A member said that it stops: it is dead at once.
+
+        Its last words are kept, so that older ones that come late revive nobody.
+        """
+        member = self._members.get(name)
+        if member is not None:
+            member.heard = -math.inf
+
+    def add_call(self, name: str) -> None:
+        """Line 10: believe that the member has one call more."""
+        member = self._members.get(name)
+        if member is not None:
+            member.add_call()
+
+    def live(self, door: str, now: float) -> list[Member]:
+        """The members that are not dead and have that door: line 3's every live member."""
+        horizon = now - self.dead_after_s
+        return [member for member in self._members.values() if member.heard > horizon and door in member.doors]
+
+    def candidates(self, door: str, visited: Container[str], now: float) -> list[Member]:
+        """The members that may be asked: line 5's P. A draining one is none."""
+        horizon = now - self.dead_after_s
+        return [
+            member
+            for member in self._members.values()
+            if member.heard > horizon
+            and not member.suspect
+            and door in member.doors
+            and member.name not in visited
+            and not member.load.flags & DRAINING
+        ]
+
+    def state(self, name: str, now: float) -> State:
+        """Whether that member is there; one that was never heard is dead."""
+        member = self._members.get(name)
+        if member is None or member.heard <= now - self.dead_after_s:
+            return State.DEAD
+        return State.SUSPECT if member.suspect else State.ALIVE
+
+    def _room_for_one_more(self, now: float) -> bool:
+        if len(self._members) < MAX_MEMBERS:
+            return True
+        oldest = min(self._members.values(), key=lambda member: member.heard)
+        if self.state(oldest.name, now) is not State.DEAD:
+            return False
+        del self._members[oldest.name]
+        return True

@@ -1,0 +1,158 @@
+"""The rule: who takes a call attempt. The whole of it, as lines 2 to 9 of the group's method::
+
+    on attempt r at node s   (V = nodes already visited with the load each had; empty at the entry)
+     1  learn every load in V                              # newer (incarnation, sequence) only, here and everywhere
+     2  room = below threshold and accept-rate bucket >= 1 and queue delay < 200 ms and not draining
+     3  if not room and every live member is flagged full: refuse
+     4  if room and (V not empty or u(s) < theta): accept
+     5  P = members heard less than 3 T ago, not suspect, not in V, allowed by policy(r)
+     6  F = {p in P: u(p) < 1};  if F is empty and r was not yet probed: F = P, probed = true
+     7  if F is empty or |V| >= H: accept if room, else refuse
+     8  k = draw from F with weight capacity(p) * (1 - u(p)) * locality(p)
+     9  if room and u(s) <= u(k) + max(delta, 2/capacity(s)): accept
+    10  believed(k) += 1 call; forward r to k with V + {s: load}
+    11  on answer: learn all loads in it; a refusal adds its visited nodes to V, go on at 5 (7 accepts here if room).
+        Silence for tau: k is suspect until heard again; go on at 5
+    12  accept: hold a lease; the answer carries the own load.  Lease or call ends: release, once
+
+Lines 1 and 10 to 12 are deeds: the delegation does them.  Lines 2 and 13 are
+:mod:`voipshift.balance.workload`'s, line 14 the group's.  Why the rule is shaped like this: always asking *the*
+least loaded makes all nodes ask the same one, the worse the more nodes there are and the older their beliefs; a
+dead band, a drawn candidate and a hop limit reach the blocking of one pooled group, evenly, whatever the number
+of nodes.
+
+Where the lines leave a choice:
+
+- Line 3 is looked at again when the rule goes on after an answer, for what that answer taught may be that now
+  all are full. So one stale belief costs one ask, and a group that is known to be full is not asked.
+- Every live member means every one that has the client's door, for no other could take the call.  With none at
+  all, a node without room refuses.
+- A member without any capacity (a limit of 0) is never drawn, neither as free nor as a probe.
+- Members believed full are probed in proportion to their capacity.
+- ``choose = "lowest"`` draws among those of the lowest occupancy, with the same weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from typing import ClassVar, Literal, NamedTuple
+
+from voipshift.balance.members import Member, Members
+from voipshift.balance.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The parameters of the one code path.
+
+    :param theta: below this occupancy a client's attempt stays without looking at the others; 1 is the seed's rule
+    :param delta: the dead band: only a member emptier by more than this is asked while there is room here
+    :param choose: ``weighted`` draws in proportion to free capacity, ``lowest`` among the least occupied
+    :param hop_limit: how many nodes an attempt may have visited before nobody more is asked
+    """
+
+    theta: float
+    delta: float = 0.05
+    choose: Literal["weighted", "lowest"] = "weighted"
+    hop_limit: int = 3
+
+    SEED: ClassVar[Rule]
+    EVEN: ClassVar[Rule]
+
+
+#: Accept below the threshold, else forward to a less loaded member.
+Rule.SEED = Rule(theta=1.0)
+#: Look at the others from a low occupancy on, for evenness.
+Rule.EVEN = Rule(theta=0.3)
+
+
+class Verdict(Enum):
+    """A decision that needs nobody else."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+
+
+class Ask(NamedTuple):
+    """The decision to forward the attempt to a member; ``probe`` when it is believed to be full."""
+
+    member: Member
+    probe: bool
+
+
+def anywhere(member: Member) -> float:
+    """The locality of a group that has no regions, costs or ratings: all alike."""
+    return 1.0
+
+
+def decide(
+    rule: Rule,
+    *,
+    door: str,
+    visited: Container[str],
+    hops: int,
+    resumed: bool,
+    probed: bool,
+    workload: Workload,
+    members: Members,
+    now: float,
+    random: Random,
+    locality: Callable[[Member], float] = anywhere,
+) -> Verdict | Ask:
+    """Lines 2 to 9.
+
+    :param door: the client's door, which a candidate must have
+    :param visited: the names of the nodes in V
+    :param hops: ``|V|``
+    :param resumed: a member that was asked has refused or kept silent, and the rule goes on
+    :param probed: the attempt already spent its probe of a member believed full
+    :param locality: the weight that factors other than workload give a candidate
+    """
+    room = workload.room(now)
+    if not room and all(member.full for member in members.live(door, now)):  # line 3
+        return Verdict.REFUSE
+    if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4
+        return Verdict.ACCEPT
+    otherwise = Verdict.ACCEPT if room else Verdict.REFUSE
+    if hops >= rule.hop_limit:  # line 7
+        return otherwise
+    candidates = members.candidates(door, visited, now)  # line 5
+    free = [member for member in candidates if member.free > 0.0]  # line 6
+    probe = not free and not probed
+    if probe:
+        free = candidates
+    member = _draw(rule, free, probe, locality, random)  # line 8
+    if member is None:
+        return otherwise
+    if room and workload.occupancy(now) <= member.occupancy + max(rule.delta, 2.0 / workload.capacity(now)):  # line 9
+        return Verdict.ACCEPT
+    return Ask(member, probe)
+
+
+def _draw(
+    rule: Rule, candidates: Sequence[Member], probe: bool, locality: Callable[[Member], float], random: Random
+) -> Member | None:
+    if probe:
+        weights = [member.load.capacity * locality(member) for member in candidates]
+    else:
+        if rule.choose == "lowest":
+            candidates = _lowest(candidates)
+        weights = [member.free * locality(member) for member in candidates]
+    point = random.random() * sum(weights)
+    drawn = None
+    for member, weight in zip(candidates, weights, strict=True):
+        if weight > 0.0:
+            drawn = member  # the last one, should rounding leave a rest of the point behind it
+            point -= weight
+            if point < 0.0:
+                break
+    return drawn
+
+
+def _lowest(candidates: Sequence[Member]) -> Sequence[Member]:
+    occupancies = [member.occupancy for member in candidates]
+    lowest = min(occupancies, default=0.0)
+    return [member for member, occupancy in zip(candidates, occupancies, strict=True) if occupancy == lowest]

@@ -1,0 +1,304 @@
+"""Placing a call attempt: the chain of Deferreds that finds the node which takes it.
+
+It is the seed's FIG. 4 read from top to bottom: a request to connect comes in (step 52), the node looks at its
+own workload (58) and accepts (60), or forwards the attempt to a member with a lower workload (62), which does
+the same (64) until one identifies itself (66); its identity returns through the nodes that forwarded, and the
+client connects there (68).
+
+:meth:`Delegation.place` is that for a client's attempt at this entry, :meth:`Delegation.consider` for one that
+a member asks about, by the same rule.  What the seed leaves open is closed here: an attempt carries the nodes
+that it visited, none of which is asked again; it visits a limited number; and one deadline holds for the whole
+chain, each ask getting what is left of it. So it ends, with an acceptance, with
+:exc:`~voipshift.errors.Refused`, or with its cancellation.
+
+The nodes that an attempt visited travel in the order in which they were reached, the entry first.
+
+A client that is not trusted and holds as many leases here as it may is refused outright, without an ask: the
+limit is there to bound what one address can take, not to send it round the group.  A member that refuses for
+that reason counts as visited, like any that refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+
+from voipshift.balance.leases import Leases
+from voipshift.balance.members import Member, Members
+from voipshift.balance.rule import Rule, Verdict, decide
+from voipshift.balance.workload import Workload
+from voipshift.errors import NoAnswer, Refused
+from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
+
+#: What a node keeps of the time it was given, so that its answer is back before the asker gives up.
+RETURN_S = 0.05
+#: With less time than this left nobody is asked any more: no answer could be back.
+SHORTEST_ASK_S = 0.01
+
+#: ``ask(member, attempt, path, left_s)``: fails with Refused, NoAnswer, or CancelledError.
+AskMember = Callable[[str, CallAttempt, tuple[Load, ...], float], "Deferred[Acceptance]"]
+
+
+class Delegation:
+    """Finds a node for each call attempt.
+
+    :param identity: this node, as clients reach it
+    :param ask: asks a member, and gives a lease back that comes too late
+    :param withdraw: gives a lease of another node back: the acceptance and the attempt's id
+    :param load: this node's load at this moment
+    :param deadline_s: how long a client's attempt may take in all
+    :ivar counts: ``attempts`` that came here, and how they ended: ``accepted`` here, ``shifted`` to a member,
+        ``refused``, ``cancelled``; ``asked_on`` are the asks that were sent for them
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: NodeIdentity,
+        rule: Rule,
+        workload: Workload,
+        leases: Leases,
+        members: Members,
+        ask: AskMember,
+        withdraw: Callable[[Acceptance, bytes], None],
+        load: Callable[[], Load],
+        now: Callable[[], float],
+        random: Random,
+        deadline_s: float,
+    ) -> None:
+        self.identity = identity
+        self.rule = rule
+        self.workload = workload
+        self.leases = leases
+        self.members = members
+        self.ask = ask
+        self.withdraw = withdraw
+        self.load = load
+        self.now = now
+        self.random = random
+        self.deadline_s = deadline_s
+        self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
+
+    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
+        """Find a node for a client's attempt at this entry.
+
+        The Deferred fails with :exc:`Refused` when nobody takes it; cancelling it takes back what was asked.
+        """
+        return _Chain(self, attempt, (), self.identity.name, self.deadline_s, None).begin()
+
+    def consider(
+        self,
+        attempt: CallAttempt,
+        path: tuple[Load, ...],
+        left_s: float,
+        pending: Callable[[], None],
+        entry: str,
+    ) -> Deferred[Acceptance]:
+        """Decide about an attempt that a member asks about.
+
+        :param path: the load of each node that it visited, the entry first
+        :param left_s: what is left of the chain's deadline
+        :param pending: called at once, before another member is asked
+        :param entry: the node that the client asked first
+
+        The Deferred fails with :exc:`Refused`, which tells the nodes that were visited since, this one last.
+        """
+        members, now = self.members, self.now()
+        for load in path:  # line 1 of the rule
+            members.learn(load, now)
+        return _Chain(self, attempt, path, entry, left_s - RETURN_S, pending).begin()
+
+    def here_alone(self, attempt: CallAttempt) -> Acceptance:
+        """Decide about an attempt that may not be asked on, by this node's own threshold.
+
+        :raises Refused: when there is no room
+        """
+        self.counts["attempts"] += 1
+        if self.workload.room(self.now()):
+            try:
+                return self.accept(attempt, (), self.identity.name, 0)
+            except Refused:
+                pass
+        self.counts["refused"] += 1
+        raise Refused((self.load(),))
+
+    def accept(self, attempt: CallAttempt, visited: tuple[Load, ...], entry: str, hops: int) -> Acceptance:
+        """Line 12: hold a lease, and identify ourselves with the load that includes it.
+
+        :raises Refused: when the client holds too many leases
+        """
+        now = self.now()
+        lease = self.leases.grant(attempt, entry, hops, now)
+        self.workload.accepted(now)
+        self.counts["accepted"] += 1
+        return Acceptance(self.identity, lease.id, (*visited, self.load()), hops)
+
+
+class _Chain:
+    """One attempt's way through this node."""
+
+    __slots__ = (
+        "_asked",
+        "_attempt",
+        "_deadline",
+        "_entry",
+        "_here",
+        "_outcome",
+        "_path",
+        "_pending",
+        "_probed",
+        "_tried",
+        "_visited",
+    )
+
+    def __init__(
+        self,
+        here: Delegation,
+        attempt: CallAttempt,
+        path: tuple[Load, ...],
+        entry: str,
+        left_s: float,
+        pending: Callable[[], None] | None,
+    ) -> None:
+        self._here = here
+        self._attempt = attempt
+        self._path = path
+        self._entry = entry
+        self._deadline = here.now() + left_s
+        self._pending = pending
+        #: the nodes that were reached from here, in order
+        self._tried: tuple[Load, ...] = ()
+        #: the names of V
+        self._visited = {load.node for load in path}
+        self._probed = False
+        self._asked: Deferred[Acceptance] | None = None
+        self._outcome: Deferred[Acceptance] = Deferred(self._cancel)
+
+    def begin(self) -> Deferred[Acceptance]:
+        """Steps 52 to 56: a request to connect was received."""
+        self._here.counts["attempts"] += 1
+        try:
+            if self._here.identity.name in self._visited:
+                self._refuse()  # a path that leads back: this node has decided about the attempt already
+            else:
+                self._determine_workload(resumed=False)
+        except Exception:  # our own fault: it surfaces where the caller's chain ends
+            self._outcome.errback(Failure())
+        return self._outcome
+
+    def _determine_workload(self, *, resumed: bool) -> None:
+        """Steps 58 and 64: is this node able to handle the call, and if not, who is?"""
+        here = self._here
+        now = here.now()
+        decision = decide(
+            here.rule,
+            door=self._attempt.door,
+            visited=self._visited,
+            hops=len(self._visited),
+            resumed=resumed,
+            probed=self._probed,
+            workload=here.workload,
+            members=here.members,
+            now=now,
+            random=here.random,
+        )
+        if decision is Verdict.ACCEPT:
+            self._identify()
+        elif decision is Verdict.REFUSE:
+            self._refuse()
+        elif self._deadline - now >= SHORTEST_ASK_S:
+            self._probed = self._probed or decision.probe
+            self._forward(decision.member, self._deadline - now)
+        elif here.workload.room(now):
+            self._identify()
+        else:
+            self._refuse()
+
+    def _identify(self) -> None:
+        """Steps 60 and 66: this node takes the call, and says who it is."""
+        try:
+            acceptance = self._here.accept(self._attempt, self._path + self._tried, self._entry, len(self._path))
+        except Refused:
+            self._refuse()
+        else:
+            self._outcome.callback(acceptance)
+
+    def _forward(self, member: Member, left_s: float) -> None:
+        """Step 62: pass the attempt and the client's identity to a member believed to have a lower workload."""
+        here = self._here
+        if self._pending is not None:
+            self._pending()
+            self._pending = None
+        member.add_call()
+        here.counts["asked_on"] += 1
+        path = (*self._path, here.load(), *self._tried)
+        asked = self._asked = here.ask(member.name, self._attempt, path, left_s)
+        asked.addCallbacks(self._identified, self._declined, callbackArgs=(member,), errbackArgs=(member,))
+        asked.addErrback(self._failed)
+
+    def _identified(self, acceptance: Acceptance, member: Member) -> None:
+        """Step 66: a member takes the call; its identity goes back the way that the attempt came."""
+        here = self._here
+        here.members.answered(member.name, here.now())
+        self._learn(acceptance.visited)
+        if self._outcome.called:  # cancelled, and the answer was faster
+            here.withdraw(acceptance, self._attempt.id)
+        elif self._attempt.door not in acceptance.node.doors:  # it lost that door since it reported
+            here.withdraw(acceptance, self._attempt.id)
+            self._try_another(member)
+        else:
+            here.counts["shifted"] += 1
+            self._outcome.callback(acceptance)
+
+    def _declined(self, failure: Failure, member: Member) -> None:
+        """Steps 64 and back to 62: that member does not take the call; look for another one."""
+        here = self._here
+        reason = failure.value
+        if isinstance(reason, Refused):
+            here.members.answered(member.name, here.now())
+            self._learn(reason.visited)
+            for load in reason.visited:
+                self._visit(load)
+        elif isinstance(reason, NoAnswer):
+            if reason.silent:
+                here.members.suspect(member.name)
+        elif not (isinstance(reason, CancelledError) and self._outcome.called):
+            failure.raiseException()
+        if not self._outcome.called:
+            self._try_another(member)
+
+    def _try_another(self, member: Member) -> None:
+        self._visit(member.load)
+        self._determine_workload(resumed=True)
+
+    def _refuse(self) -> None:
+        """Nobody is able to handle the call, as far as can be known in time."""
+        self._here.counts["refused"] += 1
+        self._outcome.errback(Refused((*self._tried, self._here.load())))
+
+    def _cancel(self, outcome: Deferred[Acceptance]) -> None:
+        """The client, or the node that asked, does not want it any more."""
+        self._here.counts["cancelled"] += 1
+        outcome.errback(CancelledError())
+        if self._asked is not None:
+            self._asked.cancel()
+
+    def _failed(self, failure: Failure) -> Failure | None:
+        if self._outcome.called:
+            return failure
+        self._outcome.errback(failure)
+        return None
+
+    def _learn(self, visited: tuple[Load, ...]) -> None:
+        here = self._here
+        now = here.now()
+        for load in visited:
+            here.members.learn(load, now)
+
+    def _visit(self, load: Load) -> None:
+        if load.node not in self._visited and load.node != self._here.identity.name:
+            self._visited.add(load.node)
+            self._tried += (load,)
