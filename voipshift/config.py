@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import os
 import tomllib
 from collections.abc import Iterator
+from typing import Literal
 
+from voipshift.errors import ConfigurationError
+from voipshift.group import keys
 from voipshift.node import Address
 from voipshift.setting import (
     IPNetwork,
@@ -82,8 +84,8 @@ class GroupSettings:
 class BalanceSettings:
     """``[balance]``; `shift_above` and `delta` are None where the rule's own value holds."""
 
-    rule: str = key(one_of("seed", "even"), default="seed")
-    choose: str = key(one_of("weighted", "lowest"), default="weighted")
+    rule: Literal["seed", "even"] = key(one_of("seed", "even"), default="seed")
+    choose: Literal["weighted", "lowest"] = key(one_of("weighted", "lowest"), default="weighted")
     shift_above: float | None = key(number(0, 1), default=None)
     delta: float | None = key(number(0, 1), default=None)
     hop_limit: int = key(whole(1, 7), default=3)
@@ -168,9 +170,9 @@ def _document(at: Place) -> dict[str, object]:
 def _ports(settings: Settings, at: Place) -> Iterator[tuple[Place, Address]]:
     """Every UDP port that the node opens."""
     for index, listen in enumerate(settings.sip.listen):
-        yield at.within("sip").within("listen").item(index).within("address"), listen.address
+        yield at.within("sip", "listen").item(index).within("address"), listen.address
     if settings.group:
-        yield at.within("group").within("listen"), settings.group.listen
+        yield at.within("group", "listen"), settings.group.listen
 
 
 def _check_ports(settings: Settings, at: Place) -> None:
@@ -180,13 +182,14 @@ def _check_ports(settings: Settings, at: Place) -> None:
         if taken:
             raise place.wrong(f"meets {'{}:{}'.format(*taken)}, which this node listens at too: use another port")
         opened.append(address)
+    own = {*opened, *((settings.node.advertise, port) for _, port in opened)}
     for index, gateway in enumerate(settings.gateways):
-        if any(_meet(gateway.address, other) for other in opened):
-            place = at.within("gateways").item(index).within("address")
-            raise place.wrong("is this node itself, which would call itself for ever: write the gateway's address")
+        if gateway.address in own:
+            reason = "is this node itself, which would call itself for ever: write the gateway's address"
+            raise at.within("gateways").item(index).within("address").wrong(reason)
     if settings.sip.identify_self and len(settings.sip.listen) < 2:
         reason = "needs a second [[sip.listen]] over udp, for a client is never redirected to the port that it called"
-        raise at.within("sip").within("identify_self").wrong(reason)
+        raise at.within("sip", "identify_self").wrong(reason)
 
 
 def _meet(one: Address, other: Address) -> bool:
@@ -202,7 +205,7 @@ def _check_advertised(settings: Settings, at: Place) -> None:
         listens = ipaddress.ip_address(address[0])
         if advertise is None and listens.is_unspecified:
             reason = f"missing: {place.key} listens on every address, so write the one that others reach this node at"
-            raise at.within("node").within("advertise").wrong(reason)
+            raise at.within("node", "advertise").wrong(reason)
         if advertise and listens.version != (version := ipaddress.ip_address(advertise).version):
             raise place.wrong(f"is IPv{listens.version} while node.advertise is IPv{version}: use one of them for both")
 
@@ -210,7 +213,7 @@ def _check_advertised(settings: Settings, at: Place) -> None:
 def _check_times(settings: Settings, at: Place) -> None:
     if settings.sip.lease_s <= settings.balance.deadline_s:
         reason = f"must be more than balance.deadline_s ({settings.balance.deadline_s:g}), or it lapses on its way"
-        raise at.within("sip").within("lease_s").wrong(reason)
+        raise at.within("sip", "lease_s").wrong(reason)
 
 
 def _check_group(group: GroupSettings, at: Place) -> None:
@@ -226,5 +229,7 @@ def _check_group(group: GroupSettings, at: Place) -> None:
             continue  # a DNS name
         if other != version:
             raise place.wrong(f"is IPv{other} while group.listen is IPv{version}: use one of them for both")
-    if not os.path.isfile(group.key_file):
-        raise at.within("key_file").wrong(f"{group.key_file} is not there: make it with `voipshift keygen FILE`")
+    try:
+        keys.load(group.key_file)
+    except ConfigurationError as error:
+        raise at.within("key_file").wrong(f"{error.file}: {error.reason}") from None

@@ -24,6 +24,7 @@ from voipshift.errors import ConfigurationError
 from voipshift.node import Address
 
 T = TypeVar("T")
+Word = TypeVar("Word", bound=str)
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,10 +36,10 @@ class Place(NamedTuple):
     file: str
     key: str = ""
 
-    def within(self, name: str) -> Place:
-        """The place of the key `name` in the table that stands here."""
-        quoted = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)
-        return self._replace(key=f"{self.key}.{quoted}" if self.key else quoted)
+    def within(self, *names: str) -> Place:
+        """The place of a key of the table that stands here, through tables in it."""
+        quoted = [name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name) for name in names]
+        return self._replace(key=".".join([self.key, *quoted] if self.key else quoted))
 
     def item(self, index: int) -> Place:
         """The place of one value of the array that stands here."""
@@ -172,14 +173,15 @@ def text(value: object, at: Place) -> str:
     return value
 
 
-def one_of(*words: str) -> Reader[str]:
+def one_of(*words: Word) -> Reader[Word]:
     """One of a few words."""
     choice = " or ".join(f'"{word}"' for word in words)
 
-    def read(value: object, at: Place) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise at.wrong(f"must be {choice}, not {shown(value)}" + _meant(value, words))
-        return value
+    def read(value: object, at: Place) -> Word:
+        for word in words:
+            if value == word:
+                return word
+        raise at.wrong(f"must be {choice}, not {shown(value)}")
 
     return read
 
