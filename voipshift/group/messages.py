@@ -1,0 +1,332 @@
+"""The eight things that nodes say to each other, as the body of a sealed datagram.
+
+A body begins with 17 octets that every kind has, then comes one msgpack map::
+
+    octet  0        kind
+           1 ..  8  the sender's clock in ms: a message expires
+           9 .. 16  the incarnation of the receiver that the sender believes; 0 where it believes none
+          17 ..     a map with small integers as keys
+
+======== = =====================================================================================================
+Report   1 what a node says of itself, how to reach it, up to eight others; a challenge, the echo of a challenge
+Ask      2 place this call attempt: the loads of the nodes it visited, the time that is left
+Pending  3 of an Ask: it is being asked on
+Answer   4 of an Ask: a node that accepts and its lease, or none; the loads of all visited nodes
+Withdraw 5 what was asked, or the lease that was given, is no longer wanted; repeated until acknowledged
+Lapsed   6 leases that ran out, several at once; the numbers of Withdraws that are acknowledged
+Poll     7 a challenge, and where to send the Report that echoes it
+Leave    8 this node stops
+======== = =====================================================================================================
+
+Numbers of kinds, keys and places in an array are append-only: an unknown kind and an unknown key are skipped, an array
+may have grown at its end, so that versions can mix.  What is there must have its type and its bounds.
+
+Pure.  Decoding raises ProtocolViolation or nothing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from voipshift.errors import ProtocolViolation
+from voipshift.group.fields import (
+    LONGEST_DOOR,
+    LONGEST_HOST,
+    document,
+    optional,
+    pack,
+    plain_load,
+    read_array,
+    read_challenge,
+    read_group_address,
+    read_identity,
+    read_load,
+    read_name,
+    read_octets,
+    read_other,
+    read_text,
+    read_whole,
+)
+from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+
+PRELUDE = struct.Struct(">BQQ")
+ATTEMPT_OCTETS = 16
+LEASE_OCTETS = 16
+#: A path is at most the hop limit's 7 long; a refusal names each visited node once more.
+MOST_LOADS = 16
+MOST_OTHERS = 8
+MOST_HOPS = 16
+#: How many leases, or numbers of Withdraws, one Lapsed names: 30 of them are below 1200 octets.
+MOST_LAPSED = 30
+#: Longer than any attempt may take.
+LONGEST_WAIT_MS = 60_000
+
+
+class Kind(IntEnum):
+    """Append-only."""
+
+    REPORT = 1
+    ASK = 2
+    PENDING = 3
+    ANSWER = 4
+    WITHDRAW = 5
+    LAPSED = 6
+    POLL = 7
+    LEAVE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a node counted since it started.
+
+    :param calls: ongoing now
+    :param leases: open now
+    :param accepted: attempts that it took
+    :param asked_on: attempts that it passed to another
+    :param refused: attempts that it refused
+    :param carried: calls that it carried
+    :param peak: most calls and leases at one time
+    :param limit: of ongoing calls; None is unlimited
+    """
+
+    calls: int = 0
+    leases: int = 0
+    accepted: int = 0
+    asked_on: int = 0
+    refused: int = 0
+    carried: int = 0
+    peak: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a node says of itself in a Report.
+
+    :param load: with the incarnation that the exchange holds and a sequence that grows with each statement
+    :param doors: as in :class:`~voipshift.node.NodeIdentity`; none at all is an observer
+    :param hops: how many of the carried calls had been forwarded 0, 1, 2 ... times
+    :param members: how many members it believes alive
+    """
+
+    load: Load
+    doors: Mapping[str, Address]
+    counts: Counts = Counts()
+    hops: tuple[int, ...] = ()
+    members: int = 0
+
+
+class Report(NamedTuple):
+    """``echo`` answers a Poll or a Report's ``challenge``; both are empty in most Reports."""
+
+    statement: Statement
+    identity: NodeIdentity
+    address: Address
+    others: tuple[tuple[str, Address], ...] = ()
+    challenge: bytes = b""
+    echo: bytes = b""
+
+
+class Poll(NamedTuple):
+    """``address`` is where the sender can be reached."""
+
+    challenge: bytes
+    address: Address
+
+
+class Ask(NamedTuple):
+    """``number`` is the asking node's own and never used again by its boot; ``entry`` asked first."""
+
+    number: int
+    attempt: CallAttempt
+    path: tuple[Load, ...]
+    left_s: float
+    entry: str
+
+
+class Answer(NamedTuple):
+    """``acceptance`` is None for a refusal."""
+
+    number: int
+    visited: tuple[Load, ...]
+    acceptance: Acceptance | None
+
+
+class Withdraw(NamedTuple):
+    """Of what was asked with the Ask ``ask``, or of the ``lease`` that ``node`` gave; the other is 0 or empty."""
+
+    number: int
+    attempt: bytes
+    ask: int = 0
+    node: str = ""
+    lease: str = ""
+
+
+class Lapsed(NamedTuple):
+    """``leases`` are pairs of the attempt and the lease."""
+
+    leases: tuple[tuple[bytes, str], ...] = ()
+    withdrawn: tuple[int, ...] = ()
+
+
+# What each message becomes: the map alone, without the 17 octets before it.
+
+
+def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:
+    """A Report's fields that are the same for every receiver."""
+    counts, load = statement.counts, statement.load
+    numbers = [counts.calls, counts.leases, counts.accepted, counts.asked_on, counts.refused, counts.carried]
+    return {
+        1: plain_load(load),
+        2: document(load.node, statement.doors),
+        3: address,
+        4: [*numbers, counts.peak, counts.limit],
+        5: statement.hops[:MOST_HOPS],
+        6: statement.members,
+    }
+
+
+def encode_report(
+    fields: dict[int, Any], others: Sequence[tuple[str, Address]] = (), challenge: bytes = b"", echo: bytes = b""
+) -> bytes:
+    """A Report of :func:`encode_statement`'s fields."""
+    fields = fields | {7: [(name, host, port) for name, (host, port) in others], 8: challenge, 9: echo}
+    return pack({key: value for key, value in fields.items() if value or key < 7})
+
+
+def encode_ask(ask: Ask) -> bytes:
+    """An Ask's map."""
+    attempt = ask.attempt
+    host, port = attempt.client
+    return pack(
+        {
+            1: ask.number,
+            2: attempt.id,
+            3: attempt.door,
+            4: attempt.caller,
+            5: attempt.callee,
+            6: attempt.target,
+            7: host,
+            8: port,
+            9: attempt.trusted,
+            10: [plain_load(load) for load in ask.path],
+            11: int(ask.left_s * 1000),
+            12: ask.entry,
+        }
+    )
+
+
+def encode_pending(number: int) -> bytes:
+    """A Pending's map."""
+    return pack({1: number})
+
+
+def encode_answer(number: int, visited: Sequence[Load], acceptance: Acceptance | None) -> bytes:
+    """An Answer's map; of a longer list of visited nodes the last ones are sent."""
+    loads = [plain_load(load) for load in visited[-MOST_LOADS:]]
+    if acceptance is None:
+        return pack({1: number, 2: loads})
+    node = acceptance.node
+    lease = bytes.fromhex(acceptance.lease)
+    return pack({1: number, 2: loads, 3: lease, 4: document(node.name, node.doors), 5: acceptance.hops})
+
+
+def encode_withdraw(withdraw: Withdraw) -> bytes:
+    """A Withdraw's map."""
+    number, attempt, ask, node, lease = withdraw
+    if ask:
+        return pack({1: number, 2: attempt, 3: ask})
+    return pack({1: number, 2: attempt, 4: node, 5: bytes.fromhex(lease)})
+
+
+def encode_lapsed(lapsed: Lapsed) -> bytes:
+    """A Lapsed's map."""
+    return pack({1: [(attempt, bytes.fromhex(lease)) for attempt, lease in lapsed.leases], 2: lapsed.withdrawn})
+
+
+def encode_poll(poll: Poll) -> bytes:
+    """A Poll's map."""
+    return pack({1: poll.challenge, 2: poll.address})
+
+
+# And back.
+
+
+def decode_report(fields: dict[Any, Any]) -> Report:
+    """:raises ProtocolViolation: as every decoder here."""
+    load = read_load(fields.get(1))
+    identity = read_identity(read_octets(fields.get(2), 1, 1200))
+    numbers = read_array(fields.get(4), 8, 64)
+    limit = None if numbers[7] is None else read_whole(numbers[7])
+    calls, leases, accepted, asked_on, refused, carried, peak = [read_whole(number) for number in numbers[:7]]
+    counts = Counts(calls, leases, accepted, asked_on, refused, carried, peak, limit)
+    hops = tuple(read_whole(number) for number in read_array(fields.get(5), 0, MOST_HOPS))
+    others = tuple(read_other(value) for value in read_array(fields.get(7, ()), 0, MOST_OTHERS))
+    challenge = optional(fields, 8, b"", read_challenge)
+    echo = optional(fields, 9, b"", read_challenge)
+    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)))
+    return Report(statement, identity, read_group_address(fields.get(3)), others, challenge, echo)
+
+
+def decode_ask(fields: dict[Any, Any]) -> Ask:
+    """An Ask of a map."""
+    get = fields.get
+    trusted = get(9)
+    if trusted is not True and trusted is not False:
+        raise ProtocolViolation("malformed")
+    attempt = CallAttempt(
+        read_octets(get(2), ATTEMPT_OCTETS),
+        read_text(get(3), LONGEST_DOOR),
+        read_text(get(4)),
+        read_text(get(5)),
+        read_text(get(6)),
+        (read_text(get(7), LONGEST_HOST), read_whole(get(8), 65535)),
+        trusted,
+    )
+    path = tuple([read_load(value) for value in read_array(get(10), 0, MOST_LOADS)])
+    return Ask(read_whole(get(1)), attempt, path, read_whole(get(11), LONGEST_WAIT_MS) / 1000, read_name(get(12)))
+
+
+def decode_pending(fields: dict[Any, Any]) -> int:
+    """The number of the Ask."""
+    return read_whole(fields.get(1))
+
+
+def decode_answer(fields: dict[Any, Any]) -> Answer:
+    """An Answer of a map."""
+    number = read_whole(fields.get(1))
+    visited = tuple([read_load(value) for value in read_array(fields.get(2), 0, MOST_LOADS)])
+    lease = fields.get(3)
+    if lease is None:
+        return Answer(number, visited, None)
+    node = read_identity(read_octets(fields.get(4), 1, 1200))
+    accepted = Acceptance(node, read_octets(lease, LEASE_OCTETS).hex(), visited, read_whole(fields.get(5), MOST_HOPS))
+    return Answer(number, visited, accepted)
+
+
+def decode_withdraw(fields: dict[Any, Any]) -> Withdraw:
+    """A Withdraw of a map."""
+    number, attempt = read_whole(fields.get(1)), read_octets(fields.get(2), ATTEMPT_OCTETS)
+    if 3 in fields:
+        return Withdraw(number, attempt, ask=read_whole(fields[3]))
+    lease = read_octets(fields.get(5), LEASE_OCTETS).hex()
+    return Withdraw(number, attempt, node=read_name(fields.get(4)), lease=lease)
+
+
+def decode_lapsed(fields: dict[Any, Any]) -> Lapsed:
+    """A Lapsed of a map."""
+    leases = []
+    for value in read_array(fields.get(1, ()), 0, MOST_LAPSED):
+        pair = read_array(value, 2, 16)
+        leases.append((read_octets(pair[0], ATTEMPT_OCTETS), read_octets(pair[1], LEASE_OCTETS).hex()))
+    withdrawn = tuple(read_whole(number) for number in read_array(fields.get(2, ()), 0, MOST_LAPSED))
+    return Lapsed(tuple(leases), withdrawn)
+
+
+def decode_poll(fields: dict[Any, Any]) -> Poll:
+    """A Poll of a map."""
+    return Poll(read_challenge(fields.get(1)), read_group_address(fields.get(2)))
