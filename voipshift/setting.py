@@ -285,9 +285,12 @@ def _split(value: object, at: Place) -> tuple[str, int]:
 
 def _ip(written: str, at: Place) -> IPAddress:
     try:
-        return ipaddress.ip_address(written)
+        ip = ipaddress.ip_address(written)
     except ValueError:
         raise at.wrong(f"must have an IP address, not {shown(written)}") from None
+    if "%" in written:  # a zone means something on one machine only, and no URI has one
+        raise at.wrong(f"must have an IP address without a zone, not {shown(written)}")
+    return ip
 
 
 def _unicast(ip: IPAddress, at: Place) -> str:
