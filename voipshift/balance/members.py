@@ -70,7 +70,7 @@ class Member:
     def occupancy(self) -> float:
         """The believed occupancy, added calls included; a node without any capacity is full."""
         capacity = self.load.capacity
-        return 1.0 - self.free / capacity if capacity > 0 else 1.0
+        return self.load.occupancy + self.added / capacity if capacity > 0 else 1.0
 
     @property
     def full(self) -> bool:
