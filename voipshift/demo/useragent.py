@@ -1,0 +1,115 @@
+"""What the caller and the gateway stand on: the transaction layer, one port and one timer (RFC 3261 section 8).
+
+It feeds the layer, performs what the layer returns, and tells its :class:`Core` what happened.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from voipshift.errors import ProtocolViolation
+from voipshift.node import Address
+from voipshift.sip.grammar import MAGIC_COOKIE, Via
+from voipshift.sip.layer import ClientTransaction, Hop, ServerTransaction, TransactionLayer
+from voipshift.sip.message import Request, Response, parse
+from voipshift.sip.uri import SipUri
+
+
+class Core(Protocol):
+    """The user agent itself, told what happens beneath it."""
+
+    def requested(self, transaction: ServerTransaction) -> None:
+        """A new request, to be answered in this transaction."""
+
+    def cancelled(self, transaction: ServerTransaction) -> None:
+        """The INVITE of this transaction was cancelled; its CANCEL is answered already."""
+
+    def acknowledged(self, ack: Request) -> None:
+        """An ACK to a 2xx came."""
+
+    def responded(self, response: Response) -> None:
+        """A response came, or a 2xx that belongs to no transaction any more."""
+
+    def timed_out(self, unanswered: Request) -> None:
+        """A request of ours had no final response in time."""
+
+
+class UserAgent:
+    """A transaction layer with its timer, at one port."""
+
+    def __init__(self, clock: IReactorTime, core: Core) -> None:
+        self.clock = clock
+        self.address: Address = ("", 0)
+        self._core = core
+        self._layer = TransactionLayer(random=lambda count: secrets.token_hex(count))
+        self._send: Callable[[bytes, Address], None] | None = None
+        self._timer: IDelayedCall | None = None
+
+    def begin(self, send: Callable[[bytes, Address], None], address: Address) -> None:
+        """Use this port, by its own address."""
+        self._send = send
+        self.address = address
+
+    def stop(self) -> None:
+        """Send and schedule nothing any more."""
+        self._send = None
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def received(self, octets: bytes, source: Address) -> None:
+        """Take a datagram; what is not SIP is dropped."""
+        try:
+            message = parse(octets)
+        except ProtocolViolation:
+            return
+        hop = Hop(*source)
+        if isinstance(message, Request):
+            self._perform(self._layer.receive_request(message, hop, now=self.clock.seconds()))
+        else:
+            self._perform(self._layer.receive_response(message, hop, now=self.clock.seconds()))
+
+    def request(self, request: Request, target: SipUri) -> ClientTransaction:
+        """Send a request in a transaction of its own, with our Via on top."""
+        self._stamp(request)
+        transaction, effects = self._layer.request(request, self._hop(target), self.clock.seconds())
+        self._perform(effects)
+        return transaction
+
+    def cancel(self, transaction: ClientTransaction) -> None:
+        """Cancel an INVITE that has no final response (9.1)."""
+        self._perform(self._layer.cancel(transaction, self.clock.seconds()))
+
+    def transmit(self, request: Request, target: SipUri) -> None:
+        """Send a request without a transaction: the ACK to a 2xx (13.2.2.4)."""
+        self._stamp(request)
+        if self._send is not None:
+            self._send(request.octets(), target.address())
+
+    def respond(self, transaction: ServerTransaction, response: Response) -> None:
+        """Send a response in its transaction."""
+        self._perform(self._layer.respond(transaction, response, self.clock.seconds()))
+
+    def answer(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        *,
+        to_tag: str | None = None,
+        fields: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Send a response of that status, without a body."""
+        self.respond(transaction, transaction.request.response(status, to_tag=to_tag or token(), fields=fields))
+
+    def _stamp(self, request: Request) -> None:
+        branch = {"branch": MAGIC_COOKIE + token(), "rport": None}
+        request.push_via(Via("UDP", *self.address, branch))
+
+
+def token() -> str:
+    """A tag, a Call-ID or a branch: 64 random bits."""
+    return secrets.token_hex(8)
