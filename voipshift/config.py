@@ -11,6 +11,7 @@ import ipaddress
 import math
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from voipshift.errors import ConfigurationError
@@ -149,9 +150,10 @@ def load(file: str) -> Settings:
     _check_ports(settings, at)
     _check_advertised(settings, at)
     _check_times(settings, at)
-    if settings.group:
-        _check_group(settings.group, at)
-    return settings
+    if settings.group is None:
+        return settings
+    _check_group(settings.group, at)
+    return replace(settings, group=_without_itself(settings.group, settings.node.advertise))
 
 
 def _document(at: Place) -> dict[str, object]:
@@ -233,3 +235,9 @@ def _check_group(group: GroupSettings, at: Place) -> None:
         keys.load(group.key_file)
     except ConfigurationError as error:
         raise at.within("key_file").wrong(f"{error.file}: {error.reason}") from None
+
+
+def _without_itself(group: GroupSettings, advertise: str | None) -> GroupSettings:
+    """The group as one of its members sees it, for all of them may have the same list."""
+    own = {group.listen, (advertise, group.listen[1])}
+    return replace(group, members=tuple(member for member in group.members if member not in own))
