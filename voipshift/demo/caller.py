@@ -112,8 +112,10 @@ class Call:
             self._end(Outcome.COMPLETED if response.status < 300 else Outcome.FAILED, f"BYE: {response.status}")
         elif response.status < 300:
             self._accepted(response)
-        elif self.phase is not Phase.CALLING or number != self._sequence:
+        elif number != self._sequence or self.phase in (Phase.TALKING, Phase.ENDED):
             return
+        elif self.phase is Phase.HANGING_UP:
+            self._end(Outcome.FAILED, "cancelled")
         elif response.status < 400:
             self.redirected(response)
         else:
@@ -129,12 +131,9 @@ class Call:
             contacts = response.values("contact")
             if not contacts:
                 raise ProtocolViolation("a redirect without a Contact")
-            target = SipUri.parse(NameAddr.parse(contacts[0]).uri)
-        except ProtocolViolation as violation:
-            self._end(Outcome.FAILED, violation.reason)
-            return
-        self._caller.say(f"redirected to {target}")
-        self.invite(target)
+            self.invite(SipUri.parse(NameAddr.parse(contacts[0]).uri))
+        except (ProtocolViolation, OSError) as error:
+            self._end(Outcome.FAILED, f"{response.status}: {error}")
 
     def answered(self, dialog: Dialog) -> None:
         """Step 76 succeeded: the call stands for its holding time."""
@@ -150,8 +149,9 @@ class Call:
             self.phase = Phase.HANGING_UP
             self._stop_timers()
             self._send(self._dialog.bye(), self._dialog.next_hop)
-        elif self.phase is Phase.CALLING:
-            self._give_up()
+        elif self.phase is Phase.CALLING and self._transaction is not None:
+            self.phase = Phase.HANGING_UP
+            self._agent.cancel(self._transaction)
 
     def hung_up(self) -> None:
         """The far end sent BYE."""
@@ -160,7 +160,7 @@ class Call:
 
     def timed_out(self, method: str) -> None:
         """No final response at all came to a request."""
-        if method == "BYE" or self.phase is Phase.CALLING:
+        if method == "BYE" or self.phase in (Phase.CALLING, Phase.HANGING_UP):
             self._end(Outcome.FAILED, f"no answer to {method}")
 
     def forget(self) -> None:
@@ -172,11 +172,11 @@ class Call:
         assert self._invite is not None
         try:
             dialog = Dialog(self._invite, response)
-        except ProtocolViolation as violation:
-            self._end(Outcome.FAILED, violation.reason)
+            self._caller.say("ACK")
+            self._agent.transmit(dialog.ack(), dialog.next_hop)
+        except (ProtocolViolation, OSError) as error:
+            self._end(Outcome.FAILED, f"{response.status}: {error}")
             return
-        self._caller.say("ACK")
-        self._agent.transmit(dialog.ack(), dialog.next_hop)
         if self.phase is Phase.CALLING:
             self.answered(dialog)
         elif self._dialog is None or dialog.to_tag != self._dialog.to_tag:
@@ -209,10 +209,16 @@ class Caller:
     """Places calls from one port.
 
     :param say: told of every step, in words
+    :param locate: where a request to a URI goes; by default an IP address is expected in it
     """
 
-    def __init__(self, clock: IReactorTime, say: Callable[[str], None] = lambda step: None) -> None:
-        self.agent = UserAgent(clock, self)
+    def __init__(
+        self,
+        clock: IReactorTime,
+        say: Callable[[str], None] = lambda step: None,
+        locate: Callable[[SipUri], Address] = SipUri.address,
+    ) -> None:
+        self.agent = UserAgent(clock, self, locate)
         self.say = say
         self._calls: dict[str, Call] = {}
 

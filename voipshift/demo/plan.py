@@ -1,8 +1,8 @@
 """What the demo starts: each node's name, ports and limit, written as the TOML that the node reads.
 
 Node k (0 is the ``primary``) has base-port + 10 k for SIP, + 5 for the group's datagrams and + 7 for its second SIP
-port.  ``--set`` is applied last, so that it can change every key; whether the result makes sense is for the node to say,
-which checks its whole configuration before it listens.
+port.  ``--set`` is applied last, so that it can change every key; whether the result makes sense is for the node to
+say, which checks its whole configuration before it listens.
 """
 
 from __future__ import annotations

@@ -106,8 +106,9 @@ class Demo:
         processes = Processes(self._reactor)
         try:
             with ExitStack() as closing:
-                gateway = Gateway(self._reactor, group_plan.gateway)
-                gateway.send = self._open(closing, "the gateway", group_plan.gateway, gateway.received).send
+                gateway = Gateway(self._reactor)
+                port = self._open(closing, "the gateway", group_plan.gateway, gateway.received)
+                gateway.begin(port.send, port.address)
                 closing.callback(gateway.stop)
                 if arguments.serve:
                     await self._serve(processes, group_plan)

@@ -9,8 +9,9 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE, Via
@@ -41,13 +42,14 @@ class Core(Protocol):
 class UserAgent:
     """A transaction layer with its timer, at one port."""
 
-    def __init__(self, clock: IReactorTime, core: Core) -> None:
+    def __init__(self, clock: IReactorTime, core: Core, locate: Callable[[SipUri], Address] = SipUri.address) -> None:
         self.clock = clock
         self.address: Address = ("", 0)
         self._core = core
         self._layer = TransactionLayer(random=lambda count: secrets.token_hex(count))
         self._send: Callable[[bytes, Address], None] | None = None
-        self._timer: IDelayedCall | None = None
+        self._locate = locate
+        self._alarm = Alarm(clock, self._due)
 
     def begin(self, send: Callable[[bytes, Address], None], address: Address) -> None:
         """Use this port, by its own address."""
@@ -57,9 +59,7 @@ class UserAgent:
     def stop(self) -> None:
         """Send and schedule nothing any more."""
         self._send = None
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        self._alarm.stop()
 
     def received(self, octets: bytes, source: Address) -> None:
         """Take a datagram; what is not SIP is dropped."""
@@ -76,7 +76,7 @@ class UserAgent:
     def request(self, request: Request, target: SipUri) -> ClientTransaction:
         """Send a request in a transaction of its own, with our Via on top."""
         self._stamp(request)
-        transaction, effects = self._layer.request(request, self._hop(target), self.clock.seconds())
+        transaction, effects = self._layer.request(request, Hop(*self._locate(target)), self.clock.seconds())
         self._perform(effects)
         return transaction
 
@@ -88,7 +88,7 @@ class UserAgent:
         """Send a request without a transaction: the ACK to a 2xx (13.2.2.4)."""
         self._stamp(request)
         if self._send is not None:
-            self._send(request.octets(), target.address())
+            self._send(request.octets(), self._locate(target))
 
     def respond(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a response in its transaction."""
