@@ -1,8 +1,8 @@
 """The group's key file: which secrets seal and open its datagrams.
 
 A text file of one key a line, 64 hexadecimal digits each; ``#`` starts a comment.  The first key seals, all open, so
-that a new key is brought in without a pause: add it as the last line everywhere, then move it to the top, then remove the
-old one.  The file is for its owner alone (0600): who can read it can speak for every node of the group.
+that a new key is brought in without a pause: add it as the last line everywhere, then move it to the top, then remove
+the old one.  The file is for its owner alone (0600): who can read it can speak for every node of the group.
 
 Removing a key takes effect at the reload: datagrams that it sealed are forged ones from then on.
 """

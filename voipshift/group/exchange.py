@@ -1,0 +1,519 @@
+"""The group's door: one UDP socket, through which this node reports, asks, answers, and hears the others do so.
+
+It opens what comes in, has the message's own part of the room act on it, seals what is to be said, and keeps one timer
+armed for all its deadlines.  The socket itself is two callables, so that whole groups can be tested in memory.
+
+Datagrams that are forged, replayed, stale, misaddressed, malformed or too long change nothing; each is counted under
+its reason.  Nothing is ever sent to the source of a datagram, only to the address that a sealed message gave.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voipshift.errors import NoAnswer, ProtocolViolation
+from voipshift.group import messages
+from voipshift.group.agenda import Agenda
+from voipshift.group.asks import Asks
+from voipshift.group.considerations import Consider, Considerations
+from voipshift.group.envelope import BOOT_OCTETS, TOO_LONG, Header, Opener, Outgoing, Stream
+from voipshift.group.fields import pack, unpack
+from voipshift.group.keys import Keys
+from voipshift.group.messages import MOST_LAPSED, PRELUDE, Ask, Kind, Lapsed, Poll, Statement
+from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peer, Peers, Reply, Standing
+from voipshift.group.withdrawals import Withdrawals
+from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+
+#: What is said expires after so many report intervals.
+FRESH_INTERVALS = 3
+#: A change of occupancy that is reported at once.
+EDGE = 0.05
+#: The least time between two Reports, and in a large group.
+GAP_S = 0.1
+GAP_LARGE_S = 0.5
+LARGE_GROUP = 32
+#: Above so many members unicast Reports slow down.
+VERY_LARGE_GROUP = 100
+VERY_LARGE_INTERVAL_S = 5.0
+#: Reports come this much earlier or later than each T, so that a group does not speak in chorus.
+JITTER = 0.1
+
+
+def report_interval_s(configured_s: float, members: int, multicast: bool) -> float:
+    """How often a node reports."""
+    if multicast or members <= VERY_LARGE_GROUP:
+        return configured_s
+    return max(configured_s, VERY_LARGE_INTERVAL_S)
+
+
+class Exchange:
+    """A node's side of the group.
+
+    :param send: one datagram to an address
+    :param address: where others reach us, an IP address
+    :param members: configured addresses, looked up before
+    :param random: gives so many random octets
+    :param statement: what we say of ourselves now; its load has our ``incarnation`` and a growing sequence
+    :param heard: a member said this of itself
+    :param learn: somebody said this of a node
+    :param left: a member stopped, or was forgotten
+    :param consider: decides what a member asks: the attempt, its path, the seconds left, what to call before asking on,
+        the entry
+    :param withdraw: closes a lease of ours that nobody will use
+    :param lapsed: a lease of the attempt that we asked about ran out elsewhere
+    :param stated: all that a member's Report said
+    :param wall: seconds since 1970, from which the incarnation starts
+    :ivar counts: the datagrams dropped, by reason
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        send: Callable[[bytes, Address], None],
+        keys: Keys,
+        identity: NodeIdentity,
+        address: Address,
+        members: Sequence[Address],
+        multicast: Address | None,
+        report_interval_s: float,
+        random: Callable[[int], bytes],
+        statement: Callable[[], Statement],
+        heard: Callable[[NodeIdentity, Load], None],
+        learn: Callable[[Load], None],
+        left: Callable[[str], None],
+        consider: Consider,
+        withdraw: Callable[[str], None],
+        lapsed: Callable[[bytes, str], None],
+        stated: Callable[[str, Statement], None] | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._send = send
+        self._keys = keys
+        self._address = address
+        self._configured = list(members)
+        self._multicast = multicast
+        self._interval_s = report_interval_s
+        self._random = random
+        self._statement = statement
+        self._heard = heard
+        self._learn = learn
+        self._left = left
+        self._withdraw_here = withdraw
+        self._lapsed_here = lapsed
+        self._stated = stated
+        self.name = identity.name
+        self.boot = random(BOOT_OCTETS)
+        self.incarnation = int(wall() * 1000)
+        self.counts: Counter[str] = Counter()
+        self._opener = Opener(keys, self.name, self.boot)
+        self._hello = Outgoing(keys, Stream.HELLO, self.boot, self.name)
+        self._group = Outgoing(keys, Stream.GROUP, self.boot, self.name)
+        self._agenda = Agenda()
+        self._peers = Peers(here=self.name, address=address, random=random, report_interval_s=report_interval_s)
+        self._withdrawals = Withdrawals(say=self._say, agenda=self._agenda)
+        self._asks = Asks(say=self._say, agenda=self._agenda, withdrawals=self._withdrawals)
+        self._considerations = Considerations(
+            say=self._say,
+            consider=consider,
+            give_back=self.give_back,
+            surfaced=self._surfaced,
+            report_interval_s=report_interval_s,
+        )
+        self._running = False
+        self._timer: IDelayedCall | None = None
+        self._last: Load | None = None
+        self._reported_at = -math.inf
+        self._report_at = math.inf
+        self._edge_check = False
+        self._namesakes: dict[bytes, float] = {}
+        self._receivers: dict[int, Callable[[Peer, dict[Any, Any], float, float], None]] = {
+            Kind.ASK: self._ask_received,
+            Kind.PENDING: self._pending_received,
+            Kind.ANSWER: self._answer_received,
+            Kind.WITHDRAW: self._withdraw_received,
+            Kind.LAPSED: self._lapsed_received,
+            Kind.LEAVE: self._leave_received,
+        }
+
+    def start(self) -> None:
+        """Greet the configured members and report from now on."""
+        now = self._clock.seconds()
+        self._running = True
+        for address in self._configured:
+            self._peers.place(address, now, configured=True)
+        self._report_at = now
+        self._due()
+
+    def stop(self) -> None:
+        """Say Leave; nothing is scheduled afterwards."""
+        if not self._running:
+            return
+        now = self._clock.seconds()
+        self._considerations.stop()
+        self._asks.stop(now)
+        for peer in self._peers.members():
+            self._say(peer, Kind.LEAVE, pack({}))
+        self._running = False
+        self._agenda.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def add_member(self, address: Address) -> None:
+        """A configured member, looked up after the start."""
+        self._peers.place(address, self._clock.seconds(), configured=True)
+        self._arm()
+
+    # What the rest of the node wants of the group.
+
+    def ask(self, name: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]:
+        """Have a member consider an attempt.
+
+        Fails with Refused, with NoAnswer, or cancelled.  What an ask that did not end with its Answer may have reached
+        is withdrawn.
+
+        :param path: the nodes that the attempt visited, its entry first
+        """
+        peer = self._peers.member(name)
+        if peer is None or not self._running:
+            return fail(NoAnswer(silent=True))
+        entry = path[0].node if path else self.name
+        ask = Ask(self._asks.new_number(), attempt, path, left_s, entry)
+        answer: Deferred[Acceptance] = Deferred(lambda _: self._asks.cancel(ask.number, self._clock.seconds()))
+        if not self._asks.begin(ask, peer, self._clock.seconds(), answer.callback, answer.errback):
+            return fail(NoAnswer(silent=False))
+        self._arm()
+        return answer
+
+    def give_back(self, acceptance: Acceptance, attempt_id: bytes) -> None:
+        """Nobody will use that lease: tell the node that gave it, or the nearest known on the way to it."""
+        self._give_back(acceptance.node.name, acceptance.lease, attempt_id, acceptance.visited)
+
+    def tell_lapsed(self, leases: Iterable[tuple[str, bytes, str]]) -> None:
+        """Leases of this node ran out: tell the entry of each, many in one datagram.
+
+        :param leases: entry, attempt id and lease
+        """
+        told: dict[str, list[tuple[bytes, str]]] = {}
+        for entry, attempt, lease in leases:
+            if entry == self.name:
+                self._lapsed_here(attempt, lease)
+            else:
+                told.setdefault(entry, []).append((attempt, lease))
+        for entry, pairs in told.items():
+            peer = self._peers.member(entry)
+            for start in range(0, len(pairs) if peer else 0, MOST_LAPSED):
+                body = messages.encode_lapsed(Lapsed(leases=tuple(pairs[start : start + MOST_LAPSED])))
+                self._say(peer, Kind.LAPSED, body)  # type: ignore[arg-type]
+
+    def workload_changed(self, load: Load | None = None) -> None:
+        """Report at once when this is an edge: full or not, draining or not, or the occupancy moved by 5 %.
+
+        :param load: what to compare with the last Report; without it a statement is made for that
+        """
+        if not self._running or self._edge_check:
+            return
+        now = self._clock.seconds()
+        earliest = self._reported_at + (GAP_LARGE_S if len(self._peers) > LARGE_GROUP else GAP_S)
+        if now < earliest:
+            self._edge_check = True
+            self._agenda.at(earliest, self._edge_due)
+        elif self._is_edge(load or self._statement().load):
+            self._report(now)
+        self._arm()
+
+    # Datagrams in.
+
+    def received(self, octets: bytes, source: Address) -> None:
+        """One datagram; where it claims to come from means nothing."""
+        if not self._running:
+            return
+        now = self._clock.seconds()
+        try:
+            header, body = self._opener.open(octets, now)
+            self._opened(header, body, now)
+        except ProtocolViolation as violation:
+            self.counts[violation.reason] += 1
+        finally:
+            self._arm()
+
+    def _opened(self, header: Header, body: bytes, now: float) -> None:
+        peer = self._peers.boot(header.boot) or self._met(header, now)
+        if peer.name != header.sender or len(body) < PRELUDE.size:
+            raise ProtocolViolation("malformed")
+        kind, clock_ms, incarnation = PRELUDE.unpack_from(body)
+        if header.stream != Stream.UNICAST and kind != (Kind.POLL if header.stream == Stream.HELLO else Kind.REPORT):
+            raise ProtocolViolation("wrong_stream")
+        fields = unpack(body[PRELUDE.size :])
+        clock_s = clock_ms / 1000
+        if kind == Kind.POLL:
+            self._perform(self._peers.polled(peer, messages.decode_poll(fields), now), now)
+            return
+        if kind == Kind.REPORT:
+            report = messages.decode_report(fields)
+            if report.identity.name != peer.name or report.statement.load.node != peer.name:
+                raise ProtocolViolation("malformed")
+            self._perform(self._peers.reported(peer, report, clock_s, now), now)
+        age_s = self._believed(peer, clock_s, now)
+        if incarnation > self.incarnation:
+            self._outlive(incarnation)
+        peer.heard_at = now
+        if kind == Kind.REPORT:
+            self._report_received(peer, report, header.stream == Stream.GROUP, now)
+            return
+        receiver = self._receivers.get(kind)
+        if receiver is None:
+            raise ProtocolViolation("unknown_kind")
+        receiver(peer, fields, age_s, now)
+
+    def _met(self, header: Header, now: float) -> Peer:
+        if header.sender == self.name:
+            self._opener.forget(header.boot)
+            self._is_namesake(header.boot, now)
+            raise ProtocolViolation("own_name")
+        peer, effects = self._peers.met(header.sender, header.boot, now)
+        self._perform(effects, now)
+        return peer
+
+    def _believed(self, peer: Peer, clock_s: float, now: float) -> float:
+        """The age of what a member said.
+
+        :raises ProtocolViolation: it is none, or it said so too long ago
+        """
+        if peer.standing is not Standing.MEMBER:
+            self._perform(self._peers.doubted(peer, now), now)
+            raise ProtocolViolation("namesake" if peer.standing is Standing.NAMESAKE else "unknown_boot")
+        age_s = peer.age(clock_s, now)
+        if abs(age_s) > FRESH_INTERVALS * self._interval_s:
+            self._perform(self._peers.doubted(peer, now), now)
+            raise ProtocolViolation("stale")
+        return age_s
+
+    def _report_received(self, peer: Peer, report: messages.Report, in_group: bool, now: float) -> None:
+        load = report.statement.load
+        peer.in_group = peer.in_group or in_group
+        self._peers.named(peer, report, now)
+        if load.incarnation < peer.incarnation:
+            # It does not know yet that an earlier boot of it went further: any unicast datagram tells it.
+            self._perform(self._peers.doubted(peer, now), now)
+        peer.incarnation = max(peer.incarnation, load.incarnation)
+        self._heard(report.identity, load)
+        if self._stated is not None:
+            self._stated(peer.name, report.statement)
+
+    def _ask_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
+        ask = messages.decode_ask(fields)
+        for load in ask.path:
+            self._learned(load)
+        self._considerations.asked(peer, ask, ask.left_s - max(0.0, age_s), now)
+
+    def _pending_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
+        self._asks.pending(peer, messages.decode_pending(fields), now)
+
+    def _answer_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
+        answer = messages.decode_answer(fields)
+        for load in answer.visited:
+            if load.node == peer.name and peer.identity is not None:
+                peer.incarnation = max(peer.incarnation, load.incarnation)
+                self._heard(peer.identity, load)
+            else:
+                self._learned(load)
+        late = self._asks.answered(peer, answer, now)
+        if late is not None:
+            self.counts["late_answer"] += 1
+            self.give_back(late, bytes(messages.ATTEMPT_OCTETS))
+
+    def _withdraw_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
+        withdraw = messages.decode_withdraw(fields)
+        if withdraw.ask:
+            self._considerations.withdrawn(peer, withdraw.ask, withdraw.attempt, now)
+        else:
+            self._give_back(withdraw.node, withdraw.lease, withdraw.attempt, ())
+        self._say(peer, Kind.LAPSED, messages.encode_lapsed(Lapsed(withdrawn=(withdraw.number,))))
+
+    def _lapsed_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
+        lapsed = messages.decode_lapsed(fields)
+        for number in lapsed.withdrawn:
+            self._withdrawals.acknowledged(peer, number)
+        for attempt, lease in lapsed.leases:
+            self._lapsed_here(attempt, lease)
+
+    def _leave_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
+        self._perform(self._peers.left(peer, now), now)
+
+    # What follows from them.
+
+    def _learned(self, load: Load) -> None:
+        if load.node == self.name:
+            if load.incarnation > self.incarnation:
+                self._outlive(load.incarnation)
+            return
+        peer = self._peers.member(load.node)
+        if peer is not None and load.incarnation > peer.incarnation:
+            peer.incarnation = load.incarnation
+        self._learn(load)
+
+    def _outlive(self, incarnation: int) -> None:
+        """An earlier boot of ours got that far: what we say counts only beyond it."""
+        self.incarnation = incarnation + 1
+        self._report_at = min(self._report_at, max(self._clock.seconds(), self._reported_at + GAP_S))
+
+    def _give_back(self, node: str, lease: str, attempt: bytes, way: Sequence[Load]) -> None:
+        if node == self.name:
+            self._withdraw_here(lease)
+            return
+        peer = self._peers.member(node)
+        for load in reversed(way):
+            peer = peer or self._peers.member(load.node)
+        if peer is None:
+            self.counts["no_way_back"] += 1
+            return
+        self._withdrawals.of_lease(peer, attempt, node, lease, self._clock.seconds())
+        self._arm()
+
+    def _is_namesake(self, boot: bytes, now: float) -> None:
+        """Another boot has our name: what an earlier one of ours left on its way, or, if it goes on, a second node."""
+        since = self._namesakes.setdefault(boot, now)
+        if now - since > FRESH_INTERVALS * self._interval_s:
+            self._namesakes[boot] = math.inf
+            self._log.warn("another node of the group has the name of this one, {name}: change one", name=self.name)
+        if len(self._namesakes) > LARGE_GROUP:
+            del self._namesakes[next(iter(self._namesakes))]
+
+    def _perform(self, effects: Iterable[Effect], now: float) -> None:
+        for effect in effects:
+            match effect:
+                case Hello(address, challenge):
+                    body = messages.encode_poll(Poll(challenge, self._address))
+                    self._seal(self._hello, PRELUDE.pack(Kind.POLL, int(now * 1000), 0) + body, address)
+                case Greet(peer, challenge):
+                    self._say(peer, Kind.POLL, messages.encode_poll(Poll(challenge, self._address)))
+                case Reply(peer, echo, challenge):
+                    self._say_report(peer, self._stated_fields(), (), challenge, echo)
+                case Joined(peer, _):
+                    self._log.info("{name} at {address} is a member", name=peer.name, address=peer.address)
+                case Gone(peer, member):
+                    self._opener.forget(peer.boot)
+                    self._asks.lost(peer)
+                    if member:
+                        self._left(peer.name)
+                case Doubled(holder, namesake):
+                    self._log.warn(
+                        "two nodes have the name {name}: the one at {other} is ignored, the one at {address} is used",
+                        name=holder.name,
+                        address=holder.address,
+                        other=namesake.address,
+                    )
+
+    def _surfaced(self, failure: Failure) -> None:
+        self._log.failure("an attempt of a member could not be considered", failure)
+
+    # Reports.
+
+    def _is_edge(self, load: Load) -> bool:
+        last = self._last
+        return last is None or load.flags != last.flags or abs(load.occupancy - last.occupancy) >= EDGE
+
+    def _edge_due(self, now: float) -> None:
+        self._edge_check = False
+        if self._is_edge(self._statement().load):
+            self._report(now)
+
+    def _stated_fields(self) -> dict[int, Any]:
+        return messages.encode_statement(self._statement(), self._address)
+
+    def _report(self, now: float) -> None:
+        """Tell everybody, by the multicast group where there is one and the member was heard in it."""
+        statement = self._statement()
+        fields = messages.encode_statement(statement, self._address)
+        others = self._peers.others(now)
+        if self._multicast is not None:
+            body = self._fitting(self._group, fields, others)
+            self._seal(self._group, PRELUDE.pack(Kind.REPORT, int(now * 1000), 0) + body, self._multicast)
+        for peer in self._peers.members():
+            if self._multicast is None or not peer.in_group:
+                self._say_report(peer, fields, others)
+        self._last = statement.load
+        self._reported_at = now
+        interval_s = report_interval_s(self._interval_s, len(self._peers), self._multicast is not None)
+        share = int.from_bytes(self._random(2), "big") / 65535
+        self._report_at = now + interval_s * (1 - JITTER + 2 * JITTER * share)
+
+    def _say_report(
+        self, peer: Peer, fields: dict[int, Any], others: list[tuple[str, Address]] | tuple[()] = (),
+        challenge: bytes = b"", echo: bytes = b"",
+    ) -> None:  # fmt: skip
+        self._say(peer, Kind.REPORT, self._fitting(self._outgoing(peer), fields, others, challenge, echo))
+
+    @staticmethod
+    def _fitting(
+        stream: Outgoing, fields: dict[int, Any], others: Sequence[tuple[str, Address]],
+        challenge: bytes = b"", echo: bytes = b"",
+    ) -> bytes:  # fmt: skip
+        """A Report that names as many others as there is space for."""
+        space = TOO_LONG - 1 - stream.overhead - PRELUDE.size
+        body = messages.encode_report(fields, others, challenge, echo)
+        while len(body) > space and others:
+            others = others[:-1]
+            body = messages.encode_report(fields, others, challenge, echo)
+        return body
+
+    # Datagrams out.
+
+    def _say(self, peer: Peer, kind: Kind, body: bytes) -> bool:
+        if peer.address is None:
+            return False
+        incarnation = self._peers.believed_incarnation(peer)
+        prelude = PRELUDE.pack(kind, int(self._clock.seconds() * 1000), incarnation)
+        return self._seal(self._outgoing(peer), prelude + body, peer.address)
+
+    def _seal(self, stream: Outgoing, body: bytes, address: Address) -> bool:
+        if len(body) + stream.overhead >= TOO_LONG:
+            self.counts["too_long_to_send"] += 1
+            return False
+        self._send(stream.seal(body, self._random(4)), address)
+        return True
+
+    def _outgoing(self, peer: Peer) -> Outgoing:
+        if peer.outgoing is None:
+            peer.outgoing = Outgoing(self._keys, Stream.UNICAST, self.boot, self.name, peer.boot, peer.name)
+        return peer.outgoing
+
+    # The one timer.
+
+    def _arm(self) -> None:
+        """Have the timer fire no later than the earliest deadline; one that fires too early does no harm."""
+        if not self._running:
+            return
+        when = min(self._agenda.next, self._peers.next, self._report_at)
+        timer = self._timer
+        if timer is None:
+            self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._due)
+        elif when < timer.getTime():
+            timer.reset(max(0.0, when - self._clock.seconds()))
+
+    def _due(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        until = now + 1e-6
+        try:
+            self._agenda.due(now)
+            if self._peers.next <= until:
+                self._perform(self._peers.due(now), now)
+            if self._running and self._report_at <= until:
+                self._report(now)
+        finally:
+            self._arm()
