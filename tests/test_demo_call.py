@@ -254,7 +254,8 @@ class RingingTest(CallTestCase):
         self.run_for(32.5)
         self.assertEqual(self.successResultOf(over).outcome, Outcome.FAILED)
         self.run_for(2.0)
-        self.assertEqual(self.wire.ladder()[-4:], ["200 INVITE", "ACK", "BYE", "200 BYE"])
+        ladder = [each for each in self.wire.ladder() if each != "CANCEL"]
+        self.assertEqual(ladder, ["INVITE", "180 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"])
         self.assertEqual(len(self.gateway), 0)
 
 
@@ -266,14 +267,14 @@ class GatewayTest(CallTestCase):
         self.send = self.wire.attach(PRIMARY, lambda octets, source: self.answers.append(parse(octets)))
         self.answers: list[Request | Response] = []
 
-    def ask(self, method: str, *, tag: str = "", number: int = 1, call: str = "x") -> list[str]:
+    def ask(self, method: str, *, tag: str = "", number: int = 1) -> list[str]:
         """Send a request and collect what comes within a second."""
         fields = [
-            ("Via", f"SIP/2.0/UDP {PRIMARY[0]}:{PRIMARY[1]};branch=z9hG4bK{method}{number}{call}"),
+            ("Via", f"SIP/2.0/UDP {PRIMARY[0]}:{PRIMARY[1]};branch=z9hG4bK{method}{number}"),
             ("Max-Forwards", "70"),
             ("From", "<sip:me@127.0.0.1>;tag=mine"),
             ("To", f"<sip:100@127.0.0.1>{tag}"),
-            ("Call-ID", call),
+            ("Call-ID", "x"),
             ("CSeq", f"{number} {method}"),
             ("Record-Route", "<sip:127.0.0.1:6003;lr>"),
         ]
@@ -301,9 +302,8 @@ class GatewayTest(CallTestCase):
     def test_options_within_a_call_says_whether_it_stands(self) -> None:
         tag = self.establish()
         self.assertEqual(self.ask("OPTIONS", tag=tag, number=0), ["200 OPTIONS"])
-        self.assertEqual(self.ask("OPTIONS", tag=";tag=other", number=0, call="x"), ["481 OPTIONS"])
+        self.assertEqual(self.ask("OPTIONS", tag=";tag=other", number=1), ["481 OPTIONS"])
         self.assertEqual(self.ask("BYE", tag=tag, number=2), ["200 BYE"])
-        self.assertEqual(self.ask("OPTIONS", tag=tag, number=0, call="x"), ["200 OPTIONS"])  # the same transaction
         self.assertEqual(self.ask("OPTIONS", tag=tag, number=3), ["481 OPTIONS"])
 
     def test_a_re_invite_is_answered_in_the_same_dialog(self) -> None:

@@ -33,10 +33,11 @@ class _Call:
     :ivar wait: until it is answered, then until the 200 is sent again; None when nothing is waited for
     """
 
-    __slots__ = ("answered", "interval_s", "invite", "tag", "until", "wait")
+    __slots__ = ("answered", "interval_s", "invite", "name", "tag", "until", "wait")
 
     def __init__(self, invite: ServerTransaction, tag: str) -> None:
         self.invite = invite
+        self.name = _name(invite.request)
         self.tag = tag
         self.answered: Response | None = None
         self.interval_s = T1_S
@@ -127,7 +128,7 @@ class Gateway:
             self.agent.answer(transaction, 486)
         else:
             call = _Call(transaction, token())
-            self._calls[_name(transaction.request)] = call
+            self._calls[call.name] = call
             self.agent.answer(transaction, 180, to_tag=call.tag, fields=[self._contact()])
             if self._ring_s:
                 call.wait = self._clock.callLater(self._ring_s, self._answer, call)
@@ -155,7 +156,7 @@ class Gateway:
 
     def _end(self, call: _Call) -> None:
         call.stop()
-        self._calls.pop(_name(call.invite.request), None)
+        self._calls.pop(call.name, None)
 
     def _contact(self) -> tuple[str, str]:
         return "Contact", f"<sip:{write_host(*self.agent.address)}>"

@@ -15,8 +15,21 @@ from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE, Via
-from voipshift.sip.layer import ClientTransaction, Hop, ServerTransaction, TransactionLayer
-from voipshift.sip.message import Request, Response, parse
+from voipshift.sip.layer import (
+    Acknowledged,
+    Cancelled,
+    ClientTransaction,
+    Effect,
+    Hop,
+    Requested,
+    Responded,
+    Send,
+    ServerTransaction,
+    StrayResponse,
+    TimedOut,
+    TransactionLayer,
+)
+from voipshift.sip.message import MalformedRequest, Request, Response, parse
 from voipshift.sip.uri import SipUri
 
 
@@ -46,7 +59,7 @@ class UserAgent:
         self.clock = clock
         self.address: Address = ("", 0)
         self._core = core
-        self._layer = TransactionLayer(random=lambda count: secrets.token_hex(count))
+        self._layer = TransactionLayer(random=secrets.token_hex)
         self._send: Callable[[bytes, Address], None] | None = None
         self._locate = locate
         self._alarm = Alarm(clock, self._due)
@@ -62,16 +75,19 @@ class UserAgent:
         self._alarm.stop()
 
     def received(self, octets: bytes, source: Address) -> None:
-        """Take a datagram; what is not SIP is dropped."""
+        """Take a datagram; what is not SIP is dropped, or answered where it can be."""
+        hop = Hop(*source)
         try:
             message = parse(octets)
+        except MalformedRequest as wrong:
+            self._perform(self._layer.answer_statelessly(wrong.request, hop, wrong.status, wrong.reason))
+            return
         except ProtocolViolation:
             return
-        hop = Hop(*source)
         if isinstance(message, Request):
-            self._perform(self._layer.receive_request(message, hop, now=self.clock.seconds()))
+            self._perform(self._layer.receive_request(message, hop, self.clock.seconds()))
         else:
-            self._perform(self._layer.receive_response(message, hop, now=self.clock.seconds()))
+            self._perform(self._layer.receive_response(message, hop, self.clock.seconds()))
 
     def request(self, request: Request, target: SipUri) -> ClientTransaction:
         """Send a request in a transaction of its own, with our Via on top."""
@@ -104,6 +120,30 @@ class UserAgent:
     ) -> None:
         """Send a response of that status, without a body."""
         self.respond(transaction, transaction.request.response(status, to_tag=to_tag or token(), fields=fields))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        core = self._core
+        for effect in effects:
+            match effect:
+                case Send():
+                    if self._send is not None:
+                        self._send(effect.octets, effect.address[:2])
+                case Requested():
+                    core.requested(effect.transaction)
+                case Cancelled():
+                    core.cancelled(effect.transaction)
+                case Acknowledged():
+                    core.acknowledged(effect.request)
+                case Responded() | StrayResponse():
+                    core.responded(effect.response)
+                case TimedOut():
+                    core.timed_out(effect.transaction.request)
+        if self._send is not None:
+            self._alarm.no_later_than(self._layer.timers.next)
+
+    def _due(self, now: float) -> float:
+        self._perform(self._layer.due(now))
+        return self._layer.timers.next
 
     def _stamp(self, request: Request) -> None:
         branch = {"branch": MAGIC_COOKIE + token(), "rport": None}
