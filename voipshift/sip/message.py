@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 
 from voipshift.errors import ProtocolViolation
-from voipshift.node import Address
 from voipshift.sip.fields import Field, Message, unfold, value_of, write_line
 from voipshift.sip.grammar import KEYS, NameAddr, Via, first_value_end, is_token, key_of, number_of, parse_cseq
 
@@ -75,13 +74,12 @@ class Request(Message):
         """The same request, to be changed."""
         return self._copy_to(Request(self.method, self.uri, []))
 
-    def stamp(self, source: Address) -> None:
+    def stamp(self, host: str, port: int) -> None:
         """Write into the top Via where the request came from (18.2.1, RFC 3581 section 4).
 
         :raises ProtocolViolation: when the top Via of a malformed request cannot be read
         """
         via = self.via
-        host = source[0]
         said = via.parameters
         asked = "rport" in said
         if not asked and via.host == host and "received" not in said:
@@ -92,7 +90,7 @@ class Request(Message):
         believed = "received" not in said and said.get("rport") is None and "," not in line and "\r" not in line
         said["received"] = host
         if asked:
-            said["rport"] = str(source[1])
+            said["rport"] = str(port)
         if not believed:
             # Rare: it claims to know where it comes from, or there is more on the line than one value.
             value = value_of(line)
@@ -100,9 +98,9 @@ class Request(Message):
         elif not asked:
             line += f";received={host}"
         elif line.endswith(";rport"):
-            line += f"={source[1]};received={host}"
+            line += f"={port};received={host}"
         elif ";rport;" in line:
-            line = line.replace(";rport;", f";rport={source[1]};received={host};", 1)
+            line = line.replace(";rport;", f";rport={port};received={host};", 1)
         else:
             line = f"Via: {via}"
         self.fields[place] = ("via", line)

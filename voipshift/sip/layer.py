@@ -1,0 +1,387 @@
+"""The transaction layer of RFC 3261 section 17: messages find their transaction, and its machine decides.
+
+Everything is a call that takes what happened and returns what is to be done, as a list of effects: octets to send, and
+events for the transaction user.  The door performs them, and calls :meth:`TransactionLayer.due` at ``timers.next``.
+
+The layer also does what needs no transaction user: it stamps where a request came from (18.2.1, RFC 3581), says 100
+when the user is slow (17.2.1), answers CANCEL (9.2), refuses what is too much, and absorbs what is sent again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from ipaddress import ip_address
+
+from voipshift.errors import ProtocolViolation
+from voipshift.sip.effects import (
+    Acknowledged,
+    Cancelled,
+    Effect,
+    Ended,
+    Requested,
+    Responded,
+    Send,
+    StrayResponse,
+    TimedOut,
+)
+from voipshift.sip.grammar import MAGIC_COOKIE, Via
+from voipshift.sip.message import Request, Response
+from voipshift.sip.timers import CANCELLED_FOR, Timers
+from voipshift.sip.transaction import (
+    ACK,
+    CANCEL_TIMER,
+    FAILURE,
+    PROVISIONAL,
+    REQUEST,
+    SUCCESS,
+    Action,
+    ClientTransaction,
+    Hop,
+    InviteClient,
+    InviteServer,
+    Move,
+    Server,
+    ServerTransaction,
+    State,
+    Transaction,
+    timers_of,
+)
+from voipshift.sip.uri import DEFAULT_PORT
+
+__all__ = (
+    "Acknowledged",
+    "Cancelled",
+    "ClientTransaction",
+    "Effect",
+    "Ended",
+    "Hop",
+    "Requested",
+    "Responded",
+    "Send",
+    "ServerTransaction",
+    "StrayResponse",
+    "TimedOut",
+    "TransactionLayer",
+    "response_hop",
+)
+
+#: Transactions undecided or proceeding at once: four seconds of 5000 requests a second that nobody answers.
+MAX_UNDECIDED = 20_000
+#: Transactions that only absorb: 32 s of 6000 a second; the oldest, whose retransmissions are rare by then, go first.
+MAX_ABSORBING = 200_000
+#: States in which a response or an ACK may be sent once more.
+_RESENDING = (InviteServer.COMPLETED, Server.COMPLETED, InviteClient.COMPLETED)
+
+
+def response_hop(via: Via, source: Hop, *, force_rport: bool) -> Hop:
+    """Say where the responses to a request go (18.2.2, RFC 3581 section 4).
+
+    :param via: its top Via
+    :param source: where it came from
+    :param force_rport: always back to the source, which reaches clients behind a NAT and is nobody else
+    """
+    if force_rport or "rport" in via.parameters:
+        return source
+    port = via.port or DEFAULT_PORT
+    maddr = via.parameters.get("maddr")
+    if maddr:
+        try:
+            address = ip_address(maddr.strip("[]"))
+        except ValueError:
+            return source
+        if address.is_multicast or address.is_unspecified or maddr == "255.255.255.255":
+            return source
+        return source._replace(host=str(address), port=port)
+    return source._replace(port=port)
+
+
+class TransactionLayer:
+    """All transactions of a node.
+
+    :param random: random octets in hexadecimal, so many octets (``secrets.token_hex``)
+    :param force_rport: see :func:`response_hop`
+    :ivar timers: the running timers; call :meth:`due` at ``timers.next``
+    :ivar counts: what was refused, dropped or absorbed without a transaction, by name
+    """
+
+    def __init__(
+        self,
+        *,
+        random: Callable[[int], str],
+        force_rport: bool = True,
+        max_undecided: int = MAX_UNDECIDED,
+        max_absorbing: int = MAX_ABSORBING,
+    ) -> None:
+        self._random = random
+        self._secret = random(16).encode()
+        self._force_rport = force_rport
+        self._max_undecided = max_undecided
+        self._max_absorbing = max_absorbing
+        self._servers: dict[str, ServerTransaction] = {}
+        self._clients: dict[str, ClientTransaction] = {}
+        self._absorbing: OrderedDict[Transaction, None] = OrderedDict()
+        self.timers: Timers[Transaction] = Timers()
+        self.counts: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._servers) + len(self._clients)
+
+    @property
+    def undecided(self) -> int:
+        """How many transactions have no final response yet."""
+        return len(self._servers) + len(self._clients) - len(self._absorbing)
+
+    def branch(self) -> str:
+        """A branch for a request of ours."""
+        return MAGIC_COOKIE + self._random(8)
+
+    def tag_for(self, request: Request) -> str:
+        """A To tag for our responses to a request: the same each time, so that no state is needed (8.2.7).
+
+        CANCEL and ACK get that of their INVITE.
+        """
+        seen = f"{request.get('call-id')}\n{request.get('from')}".encode("latin-1")
+        return blake2b(seen, key=self._secret, digest_size=8).hexdigest()
+
+    # What comes in.
+
+    def receive_request(self, request: Request, source: Hop, now: float, *, reliable: bool = False) -> list[Effect]:
+        """A request arrived."""
+        method = request.method
+        key = _server_key(request)
+        if method == "ACK":
+            return self._acknowledged(key, request, source, now)
+        known = self._servers.get(key if method == "INVITE" else f"{key}\n{method}")
+        if known is not None:
+            return self._again(known)
+        request.stamp(source.host, source.port)
+        if method == "CANCEL":
+            return self._cancelled(key, request, source, now, reliable)
+        if self.undecided >= self._max_undecided:
+            self.counts["refused"] += 1
+            return self.answer_statelessly(request, source, 503)
+        transaction = self._serve(key if method == "INVITE" else f"{key}\n{method}", request, source, now, reliable)
+        return [Requested(transaction)]
+
+    def receive_response(self, response: Response, source: Hop, now: float) -> list[Effect]:
+        """A response arrived."""
+        transaction = self._clients.get(f"{response.via.branch}\n{response.cseq[1]}")
+        if transaction is None:
+            return [StrayResponse(response, source)]
+        move = transaction.take(_input_of(response.status))
+        if move is None:
+            return []
+        effects: list[Effect] = []
+        action = move.action
+        if action is Action.ACKNOWLEDGE_AND_PASS:
+            transaction.sent = _ack(transaction.request, response).octets()
+            effects.append(Send(transaction.sent, transaction.destination))
+        elif action is Action.ACKNOWLEDGE:
+            assert transaction.sent is not None
+            effects.append(Send(transaction.sent, transaction.destination))
+        if action is not Action.ACKNOWLEDGE and transaction.method != "CANCEL":
+            effects.append(Responded(transaction, response))
+        if move.state is not transaction.state:
+            self._enter(transaction, move, now, effects)
+            if transaction.cancelled and transaction.state is InviteClient.PROCEEDING:
+                self._send_cancel(transaction, now, effects)
+        return effects
+
+    def due(self, now: float) -> list[Effect]:
+        """Work off every timer that has run out."""
+        effects: list[Effect] = []
+        for transaction, timer in self.timers.due(now):
+            move = transaction.take(timer)
+            if move is None:
+                continue
+            if move.action is Action.RESEND and transaction.sent is not None:
+                effects.append(Send(transaction.sent, transaction.destination))
+                self.timers.start(transaction, timer, transaction.lengthen(timer), now)
+            elif move.action is Action.SAY_TRYING and transaction.sent is None:
+                trying = transaction.request.response(100)
+                transaction.sent = trying.octets()
+                effects.append(Send(transaction.sent, transaction.destination))
+            elif move.action is Action.TIME_OUT and transaction.method != "CANCEL":
+                assert isinstance(transaction, ClientTransaction)
+                effects.append(TimedOut(transaction))
+            if move.state is not transaction.state:
+                self._enter(transaction, move, now, effects)
+        return effects
+
+    # What the transaction user wants.
+
+    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
+        """Send a response; nothing happens where the transaction has no more use for it."""
+        move = transaction.take(_input_of(response.status))
+        if move is None:
+            return []
+        octets = response.octets()
+        effects: list[Effect] = [Send(octets, transaction.destination)]
+        if move.state is not InviteServer.ACCEPTED:
+            transaction.sent = octets
+        if move.state is not transaction.state:
+            self._enter(transaction, move, now, effects)
+        return effects
+
+    def answer_statelessly(
+        self,
+        request: Request,
+        source: Hop,
+        status: int,
+        reason: str | None = None,
+        fields: Iterable[tuple[str, str]] = (),
+    ) -> list[Effect]:
+        """Answer a request without a transaction: a malformed one, one too many.  Its ACK will be absorbed."""
+        try:
+            request.stamp(source.host, source.port)
+            hop = response_hop(request.via, source, force_rport=self._force_rport)
+        except ProtocolViolation:
+            hop = source
+        response = request.response(status, reason, to_tag=self.tag_for(request), fields=fields)
+        return [Send(response.octets(), hop)]
+
+    def request(
+        self, request: Request, destination: Hop, now: float, *, reliable: bool = False
+    ) -> tuple[ClientTransaction, list[Effect]]:
+        """Send a request, which has its Via on top and is not changed any more.  An ACK has no transaction."""
+        key = f"{request.via.branch}\n{request.method}"
+        transaction = ClientTransaction(key, request, destination, reliable)
+        transaction.sent = octets = request.octets()
+        self._clients[key] = transaction
+        self._begin(transaction, now)
+        return transaction, [Send(octets, destination)]
+
+    def cancel(self, transaction: ClientTransaction, now: float) -> list[Effect]:
+        """Cancel an INVITE of ours (9.1): now, or when the first provisional response is there, or not at all."""
+        effects: list[Effect] = []
+        if not transaction.cancelled:
+            transaction.cancelled = True
+            if transaction.state is InviteClient.PROCEEDING:
+                self._send_cancel(transaction, now, effects)
+        return effects
+
+    # The parts.
+
+    def _again(self, transaction: ServerTransaction) -> list[Effect]:
+        move = transaction.take(REQUEST)
+        if move is None or transaction.sent is None:
+            return []
+        return [Send(transaction.sent, transaction.destination)]
+
+    def _acknowledged(self, key: str, ack: Request, source: Hop, now: float) -> list[Effect]:
+        transaction = self._servers.get(key)
+        if transaction is None:
+            if ack.to_tag == self.tag_for(ack):
+                self.counts["absorbed"] += 1
+                return []
+            return [Acknowledged(ack, source)]
+        move = transaction.take(ACK)
+        if move is None:
+            return []
+        if move.action is Action.PASS:
+            return [Acknowledged(ack, source)]
+        effects: list[Effect] = []
+        self._enter(transaction, move, now, effects)
+        return effects
+
+    def _cancelled(self, key: str, cancel: Request, source: Hop, now: float, reliable: bool) -> list[Effect]:
+        invite = self._servers.get(key)
+        transaction = self._serve(f"{key}\nCANCEL", cancel, source, now, reliable)
+        response = cancel.response(481 if invite is None else 200, to_tag=self.tag_for(cancel))
+        effects = self.respond(transaction, response, now)
+        if invite is not None and invite.state is InviteServer.PROCEEDING:
+            effects.append(Cancelled(invite))
+        return effects
+
+    def _serve(self, key: str, request: Request, source: Hop, now: float, reliable: bool) -> ServerTransaction:
+        hop = response_hop(request.via, source, force_rport=self._force_rport)
+        self._servers[key] = transaction = ServerTransaction(key, request, source, hop, reliable)
+        self._begin(transaction, now)
+        return transaction
+
+    def _send_cancel(self, transaction: ClientTransaction, now: float, effects: list[Effect]) -> None:
+        cancel = _cancel(transaction.request)
+        _, sent = self.request(cancel, transaction.destination, now, reliable=transaction.reliable)
+        effects += sent
+        self.timers.start(transaction, CANCEL_TIMER, CANCELLED_FOR, now)
+
+    def _begin(self, transaction: Transaction, now: float) -> None:
+        for timer, duration in timers_of(transaction.state, transaction.reliable):
+            self.timers.start(transaction, timer, duration, now)
+
+    def _enter(self, transaction: Transaction, move: Move, now: float, effects: list[Effect]) -> None:
+        was_undecided = transaction.state.undecided
+        transaction.state = state = move.state
+        for timer in move.stop:
+            self.timers.stop(transaction, timer)
+        if not state.moves:
+            self._forget(transaction, effects)
+            return
+        for timer, duration in move.start:
+            self.timers.start(transaction, timer, duration, now)
+        if state is InviteServer.CONFIRMED:
+            transaction.sent = None
+        elif was_undecided and not state.undecided:
+            self._absorb(transaction, state, effects)
+
+    def _absorb(self, transaction: Transaction, state: State, effects: list[Effect]) -> None:
+        """Nothing is decided in it any more: keep what is needed to answer what is sent again, for a while."""
+        if state is not InviteServer.ACCEPTED:
+            del transaction.request
+        if state not in _RESENDING:
+            transaction.sent = None
+        if len(self._absorbing) >= self._max_absorbing:
+            oldest, _ = self._absorbing.popitem(last=False)
+            self.counts["dropped"] += 1
+            self.timers.stop_all(oldest)
+            oldest.state = type(oldest.state)("Terminated")
+            self._forget(oldest, effects)
+        self._absorbing[transaction] = None
+
+    def _forget(self, transaction: Transaction, effects: list[Effect]) -> None:
+        self._absorbing.pop(transaction, None)
+        transactions = self._servers if isinstance(transaction, ServerTransaction) else self._clients
+        if transactions.get(transaction.key) is transaction:
+            del transactions[transaction.key]
+        if transaction.method != "CANCEL":
+            effects.append(Ended(transaction))
+
+
+def _server_key(request: Request) -> str:
+    """What a request and its retransmissions, its ACK and its CANCEL have in common (17.2.3)."""
+    via = request.via
+    if via.branch.startswith(MAGIC_COOKIE) and len(via.branch) > len(MAGIC_COOKIE):
+        return f"{via.branch}\n{via.host}\n{via.port}"
+    # RFC 2543: the branch says nothing.  The To tag is left out, for the ACK has that of the response.
+    seen = (request.uri, request.from_tag, request.call_id, request.cseq[0], via.host, via.port, via.branch)
+    return "\n".join(map(str, seen))
+
+
+def _input_of(status: int) -> str:
+    if status < 200:
+        return PROVISIONAL
+    return SUCCESS if status < 300 else FAILURE
+
+
+def _ack(invite: Request, response: Response) -> Request:
+    """The ACK to a final response that is no 2xx (17.1.1.3)."""
+    ack = _follower(invite, "ACK")
+    ack.set("To", response.get("to") or "")
+    return ack
+
+
+def _cancel(invite: Request) -> Request:
+    """The CANCEL of an INVITE (9.1)."""
+    return _follower(invite, "CANCEL")
+
+
+def _follower(invite: Request, method: str) -> Request:
+    """A request that belongs to an INVITE: its top Via alone, its Route, its identity."""
+    kept = ("max-forwards", "from", "to", "call-id", "route")
+    fields = [field for field in invite.fields if field[0] in kept]
+    follower = Request(method, invite.uri, fields)
+    follower.push_via(invite.via)
+    follower.add("CSeq", f"{invite.cseq[0]} {method}")
+    return follower

@@ -1,0 +1,125 @@
+"""The timers of RFC 3261 (table 4 of appendix A, with RFC 6026), and where running ones are kept.
+
+Almost every timer is stopped before it runs out, so starting and stopping must cost little and leave nothing behind.
+There are only a few different durations, and timers of one duration run out in the order in which they were started:
+each has a queue, and no heap is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+#: Estimate of the round-trip time, in seconds.
+T1 = 0.5
+#: The longest interval between retransmissions of a response to INVITE, or of a request other than INVITE.
+T2 = 4.0
+#: How long a message stays in the network.
+T4 = 5.0
+
+#: INVITE request retransmission, unreliable transports only; doubles each time.
+TIMER_A = T1
+#: INVITE transaction timeout.
+TIMER_B = 64 * T1
+#: Proxy INVITE transaction timeout: more than three minutes (16.6 item 11); it belongs to the proxy.
+TIMER_C = 181.0
+#: Wait for response retransmissions: at least 32 s, none on reliable transports.
+TIMER_D = 32.0
+#: Non-INVITE request retransmission, unreliable transports only; doubles up to T2.
+TIMER_E = T1
+#: Non-INVITE transaction timeout.
+TIMER_F = 64 * T1
+#: INVITE response retransmission; doubles up to T2.
+TIMER_G = T1
+#: Wait for the ACK.
+TIMER_H = 64 * T1
+#: Wait for ACK retransmissions, none on reliable transports.
+TIMER_I = T4
+#: Wait for retransmissions of a request other than INVITE, none on reliable transports.
+TIMER_J = 64 * T1
+#: Wait for retransmissions of a response to a request other than INVITE, none on reliable transports.
+TIMER_K = T4
+#: Wait for retransmissions of an INVITE that was accepted (RFC 6026).
+TIMER_L = 64 * T1
+#: Wait for retransmissions of a 2xx, and for those of other branches (RFC 6026).
+TIMER_M = 64 * T1
+#: A server that has not answered an INVITE by now sends 100 (17.2.1).
+TRYING_AFTER = 0.2
+#: A cancelled INVITE that gets no final response is given up (9.1).
+CANCELLED_FOR = 64 * T1
+
+Owner = TypeVar("Owner", bound=Hashable)
+
+
+class Timers(Generic[Owner]):
+    """Running timers: one queue for each name and duration.
+
+    Starting and stopping take the same time however many run.  Time must not go backwards.
+
+    :ivar next: no timer runs out before this; infinite when none runs
+    """
+
+    def __init__(self) -> None:
+        # OrderedDict, for a dict looks at all that was deleted before its first entry.
+        self._queues: dict[str, dict[float, OrderedDict[Owner, float]]] = {}
+        self.next = math.inf
+
+    def start(self, owner: Owner, name: str, duration: float, now: float) -> None:
+        """Let a timer run out after so many seconds; one of that owner and name that runs is started anew."""
+        queues = self._queues.get(name)
+        if queues is None:
+            queues = self._queues[name] = {}
+        for queue in queues.values():
+            if owner in queue:
+                del queue[owner]
+        found = queues.get(duration)
+        if found is None:
+            found = queues[duration] = OrderedDict()
+        found[owner] = deadline = now + duration
+        if deadline < self.next:
+            self.next = deadline
+
+    def stop(self, owner: Owner, name: str) -> None:
+        """Stop a timer, if it runs."""
+        queues = self._queues.get(name)
+        if queues is not None:
+            for queue in queues.values():
+                if owner in queue:
+                    del queue[owner]
+                    return
+
+    def stop_all(self, owner: Owner) -> None:
+        """Stop all timers of an owner."""
+        for queues in self._queues.values():
+            for queue in queues.values():
+                if owner in queue:
+                    del queue[owner]
+
+    def due(self, now: float) -> list[tuple[Owner, str]]:
+        """Take out the timers that have run out, the earliest first."""
+        if now < self.next:
+            return []
+        over: list[tuple[float, Owner, str]] = []
+        following = math.inf
+        for name, queues in self._queues.items():
+            empty: list[float] = []
+            for duration, queue in queues.items():
+                while queue:
+                    owner, deadline = next(iter(queue.items()))
+                    if deadline > now:
+                        following = min(following, deadline)
+                        break
+                    del queue[owner]
+                    over.append((deadline, owner, name))
+                else:
+                    empty.append(duration)
+            for duration in empty:
+                del queues[duration]
+        self.next = following
+        over.sort(key=lambda entry: entry[0])
+        return [(owner, name) for _, owner, name in over]
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queues in self._queues.values() for queue in queues.values())
