@@ -1,7 +1,7 @@
 """What can go wrong, as one tree.
 
-An error is either an operator's (:class:`ConfigurationError`), a far end's (:class:`ProtocolViolation`) or an outcome of
-placing a call (:class:`Refused`, :class:`NoAnswer`).  Any other exception is our own fault and is left to surface.
+An error is either an operator's (:class:`ConfigurationError`), a far end's (:class:`ProtocolViolation`) or an outcome
+of placing a call (:class:`Refused`, :class:`NoAnswer`).  Any other exception is our own fault and is left to surface.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A UDP port that is read in batches: the socket beneath SIP and beneath the group.
 
 Twisted's own UDP port looks at the address of each datagram that it sends and wraps each that it receives; this one is
-``recvfrom`` and ``sendto`` and little else, for about half the processor time (``bench/redirect.py`` measures it beside a
-bare Twisted echo).  What it does not do: connected ports and host names; an address is an IP address.
+``recvfrom`` and ``sendto`` and little else, for about half the processor time (``bench/redirect.py`` measures it beside
+a bare Twisted echo).  What it does not do: connected ports and host names; an address is an IP address.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class DatagramPort:
 
     Between the two steps a process may fork: a port that is taken is found before it does.
 
-    :ivar unsent: datagrams that the kernel did not take (no route, a full buffer): UDP may lose them anyway, so they are
-        counted and not raised
+    :ivar unsent: datagrams that the kernel did not take (no route, a full buffer): UDP may lose them anyway, so they
+        are counted and not raised
     """
 
     def __init__(self, opened: socket.socket, received: Received) -> None:
@@ -85,8 +85,9 @@ class DatagramPort:
             try:
                 received(octets, source[:2])
             except Exception:
-                self._log.failure("a datagram of {octets} octets from {source} was not worked off",
-                                  octets=len(octets), source=source)
+                self._log.failure(
+                    "a datagram of {octets} octets from {source} was not worked off", octets=len(octets), source=source
+                )
             if self._reactor is None:
                 return  # stopped by what it received
 
@@ -123,7 +124,8 @@ def open_multicast(group: Address, interface: str, sender: DatagramPort, receive
 
     :param group: the group's IPv4 address and port
     :param interface: the local address of the interface to join on
-    :param sender: the unicast port from which datagrams to the group are sent: they leave by that interface, with a TTL of 1
+    :param sender: the unicast port from which datagrams to the group are sent: they leave by that interface, with a TTL
+        of 1
     :raises OSError: the group cannot be joined
     """
     joined = _socket_for(group[0])

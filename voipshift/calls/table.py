@@ -42,23 +42,25 @@ class Call:
 
     :ivar identity: Call-ID and the caller's tag
     :ivar caller: the end that called
-    :ivar callee: the end that answered, None until a 2xx
+    :ivar callee: the end that answered, before that the one that rings, None before either
     :ivar callee_tags: the tags of every callee that answered; more than one where the call was forked further on
     :ivar parties: addresses that requests of this call may go to
     :ivar hops: how often the attempt was shifted before this node took it
+    :ivar listener: the port of this node that the call came in by, and goes out by
     :ivar began: when the call was accepted
     :ivar answered: when it was answered, None before
     """
 
-    __slots__ = ("answered", "began", "callee", "callee_tags", "caller", "hops", "identity", "parties")
+    __slots__ = ("answered", "began", "callee", "callee_tags", "caller", "hops", "identity", "listener", "parties")
 
-    def __init__(self, identity: tuple[str, str], caller: End, hops: int, began: float) -> None:
+    def __init__(self, identity: tuple[str, str], caller: End, hops: int, listener: int, began: float) -> None:
         self.identity = identity
         self.caller = caller
         self.callee: End | None = None
         self.callee_tags: tuple[str, ...] = ()
         self.parties: frozenset[Address] = frozenset((caller.address,))
         self.hops = hops
+        self.listener = listener
         self.began = began
         self.answered: float | None = None
 

@@ -1,0 +1,157 @@
+"""The response context of RFC 3261 section 16: one server transaction of the proxy, and the tries that answer it.
+
+Tries are made one after the other (a serial search): the next gateway after 503, 408, or two seconds without any
+response. What comes late from a try that was given up is not lost: a provisional response is answered with CANCEL, a
+2xx is forwarded. Pure; timers and transactions are its proxy's.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+from voipshift.calls.table import Call
+from voipshift.node import Address
+from voipshift.sip.layer import ClientTransaction, ServerTransaction
+from voipshift.sip.message import Request, Response
+from voipshift.sip.timers import TIMER_C
+
+#: A gateway that sends nothing at all, not even 100, for this long is passed over while another one is left.
+SILENCE_S = 2.0
+#: What makes the proxy try the next gateway; everything else is the callee's own answer, a 6xx above all.
+TRY_NEXT = frozenset((408, 503))
+
+
+class Timer(Enum):
+    """The timers of a response context."""
+
+    SILENCE = "silence"
+    C = "C"
+
+
+class Core(Protocol):
+    """What a context needs of its proxy."""
+
+    def respond(self, server: ServerTransaction, response: Response) -> None: ...
+    def respond_statelessly(self, response: Response) -> None: ...
+    def attempt(self, context: ResponseContext, request: Request, to: Address) -> ClientTransaction: ...
+    def cancel(self, client: ClientTransaction) -> None: ...
+    def tag(self, request: Request) -> str: ...
+    def start(self, context: ResponseContext, timer: Timer, duration_s: float) -> None: ...
+    def stop(self, context: ResponseContext) -> None: ...
+    def progressed(self, context: ResponseContext, response: Response) -> None: ...
+    def concluded(self, context: ResponseContext, response: Response) -> None: ...
+
+
+class ResponseContext:
+    """A request that is being forwarded.
+
+    :ivar server: the transaction of whoever sent it
+    :ivar request: the request as it goes on, but for what differs from try to try
+    :ivar call: the call it belongs to; None where it is passed on to a member
+    :ivar current: the try under way
+    """
+
+    __slots__ = ("_cancelled", "_core", "_final", "_targets", "call", "current", "request", "server")
+
+    def __init__(
+        self, core: Core, server: ServerTransaction, request: Request, targets: list[Address], call: Call | None
+    ) -> None:
+        self._core = core
+        self.server = server
+        self.request = request
+        self.call = call
+        self.current: ClientTransaction | None = None
+        self._targets = targets
+        self._cancelled = False
+        self._final = 0
+
+    @property
+    def is_invite(self) -> bool:
+        """Whether an INVITE is forwarded: it alone can be cancelled, and has timer C."""
+        return self.request.method == "INVITE"
+
+    def begin(self) -> None:
+        """Try the first target."""
+        target = self._targets.pop(0)
+        last = not self._targets
+        request = self.request if last else self.request.copy()
+        self.current = self._core.attempt(self, request, target)
+        if not last:
+            self._core.start(self, Timer.SILENCE, SILENCE_S)
+        elif self.is_invite:
+            self._core.start(self, Timer.C, TIMER_C)
+
+    def responded(self, client: ClientTransaction, response: Response) -> None:
+        """A response of one of the tries."""
+        response.remove_first_value("Via")
+        self._received(client, response)
+
+    def timed_out(self, client: ClientTransaction) -> None:
+        """No response at all, which is as good as 408 (section 16.9)."""
+        if not self._final:
+            self._received(client, self.server.request.response(408, to_tag=self._core.tag(self.server.request)))
+
+    def _received(self, client: ClientTransaction, response: Response) -> None:
+        if 200 <= response.status < 300:
+            self._succeeded(client, response)
+        elif client is not self.current:
+            if response.status < 200 and self.is_invite:
+                self._core.cancel(client)
+        elif response.status < 200:
+            self._progressed(response)
+        elif response.status in TRY_NEXT and self._targets and not self._cancelled:
+            self._core.stop(self)
+            self.begin()
+        else:
+            self._failed(response)
+
+    def due(self, timer: Timer) -> None:
+        """One of its timers has run out."""
+        if self._final or self.current is None:
+            return
+        if timer is Timer.SILENCE:
+            self.begin()
+        else:
+            self._core.cancel(self.current)
+
+    def cancelled(self, invite: ServerTransaction) -> None:
+        """The caller sent CANCEL: it goes on to the try under way, whose 487 comes back as any final response does."""
+        self._cancelled = True
+        if self.current is not None and not self._final:
+            self._core.cancel(self.current)
+
+    def _progressed(self, response: Response) -> None:
+        self._core.stop(self)
+        if self.is_invite:
+            self._core.start(self, Timer.C, TIMER_C)
+        if response.status > 100:
+            self._core.progressed(self, response)
+            self._core.respond(self.server, response)
+
+    def _succeeded(self, client: ClientTransaction, response: Response) -> None:
+        """A 2xx goes to the caller whichever try it comes from, and however often (section 16.7 item 5)."""
+        if self.current is not None and client is not self.current and not self._final:
+            self._core.cancel(self.current)
+        self.current = client
+        self._core.concluded(self, response)
+        if self._final >= 300:
+            self._core.respond_statelessly(response)
+        else:
+            self._finish(response)
+
+    def _failed(self, response: Response) -> None:
+        if self._final:
+            return
+        if response.status == 503:  # the gateway's overload is not ours (section 16.7 item 6)
+            response = self.server.request.response(500, to_tag=response.to_tag)
+        elif self._cancelled and response.status == 408:
+            response = self.server.request.response(487, to_tag=response.to_tag)
+        self._core.concluded(self, response)
+        self._finish(response)
+
+    def _finish(self, response: Response) -> None:
+        if not self._final:
+            self._final = response.status
+            self._core.stop(self)
+        self._core.respond(self.server, response)

@@ -1,0 +1,135 @@
+"""Whether both ends of a call are still there: OPTIONS inside its dialog, now and then.
+
+A call whose ends both vanished would be counted for ever.  Each end is asked with the tags of the dialog and a CSeq of
+0, which is behind every real one, so that the dialog's own numbering is not disturbed: what an end answers to it does
+not matter, as long as it is not 481 (it knows no such call) or nothing at all.  A call is ended only when both ends
+have failed twice running.  Pure; transactions and timers are the door's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from voipshift.calls.route import reach
+from voipshift.calls.table import Call, End
+from voipshift.node import Address
+from voipshift.sip.grammar import MAGIC_COOKIE
+from voipshift.sip.layer import ClientTransaction, Hop
+from voipshift.sip.message import Request, Response, request
+from voipshift.sip.timers import Timers
+from voipshift.sip.uri import host_port
+
+#: Failures in a row that make an end count as gone.
+FAILURES = 2
+#: Answers that mean: no such call here (RFC 3261 section 12.2.1.2).
+GONE = frozenset((408, 481))
+
+
+class Watch:
+    """One call that is watched, with the failures in a row of its caller and of its callee."""
+
+    __slots__ = ("call", "failures")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.failures = [0, 0]
+
+
+class Inquiry:
+    """One OPTIONS to one end of a call."""
+
+    __slots__ = ("_end", "_told", "_watch")
+
+    def __init__(self, watch: Watch, end: int, told: Callable[[Watch], None]) -> None:
+        self._watch = watch
+        self._end = end
+        self._told = told
+
+    def responded(self, client: ClientTransaction, response: Response) -> None:
+        """It answered, whatever it answered."""
+        if response.status in GONE:
+            self._failed()
+        else:
+            self._watch.failures[self._end] = 0
+
+    def timed_out(self, client: ClientTransaction) -> None:
+        """It did not answer."""
+        self._failed()
+
+    def _failed(self) -> None:
+        self._watch.failures[self._end] += 1
+        self._told(self._watch)
+
+
+class Prober:
+    """Watches answered calls.
+
+    :param interval_s: seconds from one look at a call to the next
+    :param places: this node's addresses, by listener
+    :param send: opens a client transaction whose end is told to the given inquiry
+    :param vanished: told of a call whose ends are both gone
+    """
+
+    def __init__(
+        self,
+        *,
+        interval_s: float,
+        places: Sequence[Address],
+        send: Callable[[Request, Hop, Inquiry], object],
+        vanished: Callable[[Call], None],
+        now: Callable[[], float],
+        octets: Callable[[int], bytes],
+    ) -> None:
+        self._interval_s = interval_s
+        self._names = tuple(host_port(place) for place in places)
+        self._send = send
+        self._vanished = vanished
+        self._now = now
+        self._octets = octets
+        self._watched: dict[Call, Watch] = {}
+        self._timers: Timers[Watch] = Timers()
+
+    def watch(self, call: Call) -> None:
+        """Begin to look after a call that was answered."""
+        watch = self._watched[call] = Watch(call)
+        self._timers.start(watch, "probe", self._interval_s, self._now())
+
+    def forget(self, call: Call) -> None:
+        """The call has ended."""
+        watch = self._watched.pop(call, None)
+        if watch is not None:
+            self._timers.stop_all(watch)
+
+    @property
+    def next(self) -> float:
+        """When the next call is to be looked at."""
+        return self._timers.next
+
+    def due(self, now: float) -> None:
+        """Ask both ends of every call whose turn it is."""
+        for watch, name in self._timers.due(now):
+            callee = watch.call.callee
+            if callee is not None:
+                self._ask(watch, 0, watch.call.caller, callee)
+                self._ask(watch, 1, callee, watch.call.caller)
+            self._timers.start(watch, name, self._interval_s, now)
+
+    def _ask(self, watch: Watch, number: int, end: End, other: End) -> None:
+        call = watch.call
+        sent_by = self._names[call.listener]
+        fields = [
+            ("Via", f"SIP/2.0/UDP {sent_by};branch={MAGIC_COOKIE}{self._octets(8).hex()}"),
+            *(("Route", value) for value in end.route),
+            ("Max-Forwards", "70"),
+            ("From", other.name),
+            ("To", end.name),
+            ("Call-ID", call.identity[0]),
+            ("CSeq", "0 OPTIONS"),
+            ("Content-Length", "0"),
+        ]
+        options = request("OPTIONS", end.target, fields)
+        self._send(options, Hop(*reach(end), call.listener), Inquiry(watch, number, self._told))
+
+    def _told(self, watch: Watch) -> None:
+        if min(watch.failures) >= FAILURES and watch.call in self._watched:
+            self._vanished(watch.call)

@@ -1,0 +1,275 @@
+"""The stateful proxy of RFC 3261 section 16: it carries the calls that this node has accepted, from INVITE to BYE.
+
+Every call is Record-Routed, so that the node sees its end.  An INVITE is carried to a gateway of the dial plan, or
+passed on to the member that its Request-URI names; a request inside a dialog goes along its route; an ACK to a 2xx is
+forwarded without a transaction (section 16.11).  The transactions themselves, sockets and timers are the door's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from voipshift.calls.context import ResponseContext, Timer
+from voipshift.calls.dialplan import DialPlan
+from voipshift.calls.route import Routing, addresses, contact_of
+from voipshift.calls.table import Call, CallTable, End
+from voipshift.errors import ProtocolViolation
+from voipshift.node import Address
+from voipshift.sip.grammar import MAGIC_COOKIE
+from voipshift.sip.layer import ClientTransaction, Hop, ServerTransaction
+from voipshift.sip.message import Request, Response
+from voipshift.sip.portal import PASSED_ON
+from voipshift.sip.timers import Timers
+from voipshift.sip.uri import SipUri, host_port, scheme_of, unescape
+from voipshift.sip.validation import loop_digest
+
+#: Max-Forwards of a request that came without one (section 16.6 item 3).
+MAX_FORWARDS = 70
+#: Requests whose 2xx moves the Contact of both ends (target refresh, RFC 3261 section 12.2 and RFC 3311).
+TARGET_REFRESH = frozenset(("INVITE", "UPDATE"))
+
+
+class Proxy:
+    """The carrier of calls.
+
+    :param places: this node's addresses, by listener, as they stand in Via and Record-Route
+    :param table: the call table
+    :param plan: where calls go
+    :param routing: which addresses may be sent to
+    :param respond: sends a response in a server transaction
+    :param tag: the To tag of a response of its own
+    :param request: opens a client transaction whose responses go to the given context
+    :param cancel: cancels an INVITE client transaction (section 9.1)
+    :param send: sends octets without a transaction
+    :param answered: told of each call that was answered, to watch whether its ends stay alive
+    :param closed: told of each call that left the table
+    """
+
+    def __init__(
+        self,
+        *,
+        places: Sequence[Address],
+        table: CallTable,
+        plan: DialPlan,
+        routing: Routing,
+        respond: Callable[[ServerTransaction, Response], None],
+        tag: Callable[[Request], str],
+        request: Callable[[Request, Hop, ResponseContext], ClientTransaction],
+        cancel: Callable[[ClientTransaction], None],
+        send: Callable[[bytes, Hop], None],
+        answered: Callable[[Call], None],
+        closed: Callable[[Call], None],
+        now: Callable[[], float],
+        octets: Callable[[int], bytes],
+    ) -> None:
+        self._names = tuple(host_port(place) for place in places)
+        self._table = table
+        self._plan = plan
+        self._routing = routing
+        self.respond = respond
+        self._request = request
+        self.cancel = cancel
+        self.tag = tag
+        self._send = send
+        self._answered = answered
+        self._closed = closed
+        self._now = now
+        self._octets = octets
+        self._timers: Timers[ResponseContext] = Timers()
+
+    # What the portal hands over.
+
+    def carry(self, invite: ServerTransaction, target: str, hops: int) -> None:
+        """Carry a call that this node has accepted.
+
+        :param invite: the transaction of its INVITE
+        :param target: the original Request-URI
+        :param hops: how often the attempt was shifted
+        :raises ProtocolViolation: 404, no gateway takes the number; 403, a Route leads to somebody else; 482, it is the
+            same call once more
+        """
+        request = self._routing.without_ours(invite.request)
+        request.uri = target
+        routed = self._routing.checked(request, frozenset())
+        gateways = self._plan.route(_user_of(target)) if routed is None else (routed,)
+        if not gateways:
+            raise ProtocolViolation("No Gateway For This Number", 404)
+        identity = (request.call_id, request.from_tag or "")
+        if identity in self._table:
+            raise ProtocolViolation("Merged Request", 482)
+        call = Call(identity, _caller(invite), hops, invite.source.listener, self._now())
+        call.admit(*gateways, *addresses(request.values("Contact")), *addresses(call.caller.route))
+        self._table.open(call)
+        request.prepend("Record-Route", f"<sip:{self._names[invite.source.listener]};lr>")
+        self._forward(invite, request, list(gateways), call)
+
+    def pass_on(self, transaction: ServerTransaction, to: Address) -> None:
+        """Pass a request on to the member that it names, without a part in the call; it is marked as decided there
+        alone.
+        """
+        request = self._routing.without_ours(transaction.request)
+        self._forward(transaction, request, [to], None)
+
+    def within(self, transaction: ServerTransaction) -> None:
+        """Forward a request of a dialog.
+
+        :raises ProtocolViolation: 481, no such call is carried here; 403, it would go to no party of the call
+        """
+        request = self._routing.without_ours(transaction.request)
+        call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
+        if call is not None:
+            to = self._routing.next_hop(request, call, _far_end(call, request))
+            self._forward(transaction, request, [to], call)
+            return
+        member = self._routing.member(request)
+        if member is None:
+            raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
+        self._forward(transaction, request, [member], None)
+
+    def acknowledge(self, ack: Request, source: Hop) -> None:
+        """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
+        try:
+            request = self._routing.without_ours(ack)
+            call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
+            if call is not None:
+                to: Address | None = self._routing.next_hop(request, call, _far_end(call, request))
+            else:
+                to = self._routing.member(request)
+        except ProtocolViolation:
+            return
+        if to is not None and request.max_forwards != 0:
+            self._send(self._onward(request, source.listener, "").octets(), Hop(*to, source.listener))
+
+    @property
+    def next(self) -> float:
+        """When the next timer may run out."""
+        return self._timers.next
+
+    def due(self, now: float) -> None:
+        """Work off every timer that has run out."""
+        for context, timer in self._timers.due(now):
+            context.due(Timer(timer))
+
+    # What a response context needs.
+
+    def attempt(self, context: ResponseContext, request: Request, to: Address) -> ClientTransaction:
+        """Send one try to a target."""
+        if context.call is not None and to in self._plan.addresses and not request.to_tag and not request.has("Route"):
+            request.uri = _at_gateway(request.uri, to)
+        listener = context.server.source.listener
+        mark = f";{PASSED_ON}" if context.call is None and not request.to_tag else ""
+        return self._request(self._onward(request, listener, mark), Hop(*to, listener), context)
+
+    def respond_statelessly(self, response: Response) -> None:
+        """Send a response that comes after its transaction's end to where its Via says."""
+        via = response.via
+        host = via.parameters.get("received") or via.host
+        port = via.parameters.get("rport") or via.port or 5060
+        self._send(response.octets(), Hop(host, int(port), 0))
+
+    def start(self, context: ResponseContext, timer: Timer, duration_s: float) -> None:
+        """Start a timer of a context."""
+        self._timers.start(context, timer.value, duration_s, self._now())
+
+    def stop(self, context: ResponseContext) -> None:
+        """Stop all timers of a context."""
+        self._timers.stop_all(context)
+
+    def progressed(self, context: ResponseContext, response: Response) -> None:
+        """A provisional response with a tag makes an early dialog: its requests can go to that callee."""
+        call = context.call
+        if call is not None and call.answered is None and response.to_tag and response.has("Contact"):
+            call.callee = self._callee(response, context)
+            self._admit(call, response)
+
+    def concluded(self, context: ResponseContext, response: Response) -> None:
+        """A final response: what it means to the call."""
+        call, request = context.call, context.request
+        if call is None:
+            return
+        if request.method == "INVITE" and not context.server.request.to_tag:
+            if response.status >= 300:
+                self.close(call)
+            elif call.answer(self._callee(response, context), response.to_tag or "", self._now()):
+                self._admit(call, response)
+                self._answered(call)
+        elif request.method == "BYE":
+            if response.status < 300 or response.status in (408, 481):
+                self.close(call)
+        elif request.method in TARGET_REFRESH and response.status < 300:
+            self._refresh(call, request, response)
+
+    def close(self, call: Call) -> None:
+        """Take a call out of the table, once."""
+        if self._table.close(call):
+            self._closed(call)
+
+    # The parts.
+
+    def _forward(self, server: ServerTransaction, request: Request, targets: list[Address], call: Call | None) -> None:
+        context = ResponseContext(self, server, request, targets, call)
+        server.user = context
+        context.begin()
+
+    def _onward(self, request: Request, listener: int, mark: str) -> Request:
+        """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3 and 8)."""
+        left = request.max_forwards
+        request.set("Max-Forwards", str(MAX_FORWARDS if left is None else left - 1))
+        branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}"
+        request.prepend("Via", f"SIP/2.0/UDP {self._names[listener]};branch={branch}{mark}")
+        return request
+
+    def _admit(self, call: Call, response: Response) -> None:
+        call.admit(*addresses(response.values("Contact")), *addresses(response.values("Record-Route")))
+
+    def _callee(self, response: Response, context: ResponseContext) -> End:
+        """The end that answers; its route is what was recorded between this node and it, nearest first."""
+        beyond: list[str] = []
+        for value in response.values("Record-Route"):
+            if self._routing.names_us(value):
+                break
+            beyond.insert(0, value)
+        assert context.current is not None
+        to = context.current.destination
+        target = contact_of(response) or response.to.uri
+        return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), False)
+
+    def _refresh(self, call: Call, request: Request, response: Response) -> None:
+        far, callee = _far_end(call, request), call.callee
+        near = callee if far is call.caller else call.caller
+        for end, target in ((near, contact_of(request)), (far, contact_of(response))):
+            if end is not None and target is not None:
+                end.target = target
+        call.admit(*addresses(request.values("Contact")), *addresses(response.values("Contact")))
+
+
+def _user_of(uri: str) -> str:
+    """What was dialled: the user of a SIP URI, the number of a tel URI."""
+    return uri[4:] if scheme_of(uri) == "tel" else unescape(SipUri.parse(uri).user or "")
+
+
+def _at_gateway(uri: str, gateway: Address) -> str:
+    """A Request-URI for a gateway: the same user, at the gateway's address (section 16.5)."""
+    if scheme_of(uri) == "tel":
+        return f"sip:{uri[4:].partition(';')[0]}@{host_port(gateway)};user=phone"
+    parsed = SipUri.parse(uri)
+    phone = ";user=phone" if (parsed.parameters.get("user") or "").lower() == "phone" else ""
+    user = f"{parsed.user}@" if parsed.user else ""
+    return f"sip:{user}{host_port(gateway)}{phone}"
+
+
+def _caller(invite: ServerTransaction) -> End:
+    request = invite.request
+    source = (invite.source.host, invite.source.port)
+    behind_nat = len(request.vias) == 1 and request.via.host != source[0]
+    route = tuple(request.values("Record-Route"))
+    target = contact_of(request) or request.from_.uri
+    return End(request.get("From") or "", target, route, source, behind_nat)
+
+
+def _far_end(call: Call, request: Request) -> End:
+    """The end that a request of the dialog is for."""
+    far = call.caller if request.from_tag != call.identity[1] else call.callee
+    if far is None:
+        raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
+    return far

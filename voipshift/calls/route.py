@@ -1,0 +1,149 @@
+"""Where a request inside a dialog goes next: RFC 3261 sections 16.4 to 16.6 for a proxy that knows the call.
+
+A node is no relay for strangers: a request may only go to a gateway, a member, or an address that a party of its own
+call has named.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from voipshift.calls.table import Call, End
+from voipshift.errors import ProtocolViolation
+from voipshift.node import Address
+from voipshift.sip.fields import Message
+from voipshift.sip.grammar import NameAddr
+from voipshift.sip.message import Request
+from voipshift.sip.uri import SipUri, is_ip_address
+
+#: What is answered to a request that would be relayed to somebody who has no part in the call.
+NOT_A_PARTY = ProtocolViolation("Not A Party Of This Call", 403)
+
+
+def uri_of(value: str) -> SipUri | None:
+    """The SIP URI of a Contact, Route or Record-Route value; None for ``*``, another scheme, or one that cannot be
+    read.
+    """
+    try:
+        return SipUri.parse(NameAddr.parse(value).uri)
+    except ProtocolViolation:
+        return None
+
+
+def address_of(value: str) -> Address | None:
+    """The IP address and port of such a value; None where it has a host name, which the node does not look up here."""
+    uri = uri_of(value)
+    return uri.address() if uri is not None and is_ip_address(uri.host) else None
+
+
+def addresses(values: Iterable[str]) -> tuple[Address, ...]:
+    """The addresses of all values that have one."""
+    return tuple(address for address in map(address_of, values) if address is not None)
+
+
+def contact_of(message: Message) -> str | None:
+    """The URI of a message's first Contact, the remote target of its dialog (section 12.1); None without one."""
+    values = message.values("Contact")
+    if not values:
+        return None
+    uri = uri_of(values[0])
+    return None if uri is None else str(uri)
+
+
+class Routing:
+    """The addresses that this node may send to, and which of them a request goes to.
+
+    :param ours: this node's addresses, as they stand in a Route or Request-URI
+    :param gateways: the addresses of its gateways
+    :param is_member: whether an address is another node's
+    """
+
+    def __init__(
+        self, ours: frozenset[Address], gateways: frozenset[Address], is_member: Callable[[Address], bool]
+    ) -> None:
+        self._ours = ours
+        self._gateways = gateways
+        self._is_member = is_member
+
+    def without_ours(self, request: Request) -> Request:
+        """A copy without the Route values that name this node (section 16.4).
+
+        A request whose Request-URI is what this node recorded as its route comes from a strict router: its last Route
+        value is the real Request-URI.
+        """
+        copy = request.copy()
+        routes = copy.values("Route")
+        mine = 0
+        while mine < len(routes) and self.names_us(routes[mine]):
+            mine += 1
+        rest = routes[mine:]
+        if rest and self.names_us(f"<{copy.uri}>"):
+            last = uri_of(rest.pop())
+            if last is None:
+                raise ProtocolViolation("Bad Route")
+            copy.uri = str(last)
+            mine = len(routes)
+        if mine:
+            copy.remove("Route")
+            for value in rest:
+                copy.add("Route", value)
+        return copy
+
+    def names_us(self, value: str) -> bool:
+        """Whether a Route value or a URI in angle brackets is this node's."""
+        uri = uri_of(value)
+        return uri is not None and uri.address() in self._ours
+
+    def member(self, request: Request) -> Address | None:
+        """The member that the first Route value names; None when it is none, or there is no Route."""
+        routes = request.values("Route")
+        address = address_of(routes[0]) if routes else None
+        return address if address is not None and self._is_member(address) else None
+
+    def checked(self, request: Request, parties: frozenset[Address]) -> Address | None:
+        """The address of the first Route value; None without a Route.
+
+        :raises ProtocolViolation: 403, it is no gateway, no member and no party of the call
+        """
+        routes = request.values("Route")
+        if not routes:
+            return None
+        address = address_of(routes[0])
+        if address is None or not (address in parties or address in self._gateways or self._is_member(address)):
+            raise NOT_A_PARTY
+        return address
+
+    def next_hop(self, request: Request, call: Call, to: End) -> Address:
+        """Where a request inside a dialog goes, its own Route values taken off before.
+
+        A client that sends it to the node without Route values of its own, by a Request-URI that names the node, is
+        helped: it gets the remote target of the call.
+
+        :raises ProtocolViolation: 403, as in :meth:`checked`, for the Request-URI too
+        """
+        routed = self.checked(request, call.parties)
+        if routed is not None:
+            return routed
+        uri = uri_of(f"<{request.uri}>")
+        if uri is None:
+            raise ProtocolViolation("Unsupported URI Scheme", 416)
+        if uri.address() in self._ours:
+            request.uri = to.target
+            for value in to.route:
+                request.add("Route", value)
+            return reach(to)
+        if to.behind_nat or not is_ip_address(uri.host):
+            return to.address
+        address = uri.address()
+        if address not in call.parties and address not in self._gateways:
+            raise NOT_A_PARTY
+        return address
+
+
+def reach(end: End) -> Address:
+    """Where a request of this node's own goes on its way to one end of a call."""
+    if end.route:
+        return address_of(end.route[0]) or end.address
+    if end.behind_nat:
+        return end.address
+    return address_of(f"<{end.target}>") or end.address

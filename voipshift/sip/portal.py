@@ -1,0 +1,309 @@
+"""The portal: what becomes of each new request that a client sends to this node.
+
+It is the user agent server and redirect server of RFC 3261 sections 8.2 and 8.3, and the door's half of the delegation:
+an initial INVITE becomes a :class:`CallAttempt`, and what the group decides becomes carrying the call, a 302 to the
+node that accepted, or a 503.  Which of them, in the order in which it is asked::
+
+    Request-URI names another member         passed on to it, marked; never redirected (real phones loop otherwise)
+    lease of ours in the Request-URI         served; one that is unknown, used or lapsed: our own rule alone
+    no lease, but one waits for that client  served: the client dropped the parameter
+    marked by a member that passed it on     our own rule alone
+    anything else                            placed: accepted here, by a member, or refused
+
+Requests inside a dialog belong to the proxy, which carries calls.  No socket and no clock in here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voipshift.errors import ProtocolViolation, Refused
+from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.message import Request, Response
+from voipshift.sip.uri import SipUri, host_port, scheme_of
+from voipshift.sip.validation import METHODS, objection, objection_of_server
+
+#: The URI parameter in which a lease travels with the Contact of a 302.
+LEASE = "lease"
+#: The Via parameter by which a member marks a request that it passed on: decide alone.
+PASSED_ON = "passed-on"
+#: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
+#: alone.
+MAX_TARGET = 512
+#: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
+MAX_NAME = 128
+#: Mean of Retry-After in a 503, drawn within a half of it to either side, so that clients do not come back all at once.
+RETRY_AFTER_S = 5.0
+#: Addresses whose trust is remembered; beyond that all are looked up anew.
+MAX_TRUST_MEMORY = 4096
+
+ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE")
+ACCEPT = ("Accept", "application/sdp")
+
+
+class Delegation(Protocol):
+    """How the portal asks who takes a call."""
+
+    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
+    def here_alone(self, attempt: CallAttempt) -> Acceptance: ...
+
+
+class Lease(Protocol):
+    """A slot that waits for its client."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def attempt(self) -> CallAttempt: ...
+    @property
+    def hops(self) -> int: ...
+
+
+class Leases(Protocol):
+    """The slots that this node has promised."""
+
+    def get(self, id: str) -> Lease | None: ...
+    def find(self, client_host: str, callee: str, now: float) -> Lease | None: ...
+    def arrive(self, id: str) -> Lease | None: ...
+    def __len__(self) -> int: ...
+
+
+class Carrier(Protocol):
+    """Who carries calls once they are accepted (:class:`voipshift.calls.proxy.Proxy`)."""
+
+    def carry(self, invite: ServerTransaction, target: str, hops: int) -> None: ...
+    def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
+    def within(self, transaction: ServerTransaction) -> None: ...
+
+
+class Pending:
+    """An INVITE about which the group has not decided yet."""
+
+    __slots__ = ("_decision",)
+
+    def __init__(self, decision: Deferred[Acceptance]) -> None:
+        self._decision = decision
+
+    def cancelled(self, invite: ServerTransaction) -> None:
+        """The client sent CANCEL: the cancellation follows the chain, and the INVITE ends with 487."""
+        self._decision.cancel()
+
+
+class Portal:
+    """The front of the SIP side, told of each request that opened a server transaction.
+
+    :param name: this node's name in the group
+    :param places: this node's own addresses, by listener: what a redirect to itself and a Via name
+    :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
+    :param respond: sends a response in a server transaction
+    :param tag: the To tag of a response to a request
+    :param group_full: True when a call attempt would be refused right now
+    :param draw: a number from 0 to 1
+    :ivar answered: final responses of its own, by status
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        places: tuple[Address, ...],
+        whose: Callable[[Address], str | None],
+        delegation: Delegation,
+        leases: Leases,
+        carrier: Carrier,
+        respond: Callable[[ServerTransaction, Response], None],
+        tag: Callable[[Request], str],
+        group_full: Callable[[], bool],
+        trusted: tuple[IPv4Network | IPv6Network, ...],
+        identify_self: bool,
+        now: Callable[[], float],
+        octets: Callable[[int], bytes],
+        draw: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._places = places
+        self._ours = frozenset(places)
+        self._whose = whose
+        self._delegation = delegation
+        self._leases = leases
+        self._carrier = carrier
+        self._respond = respond
+        self._tag = tag
+        self._group_full = group_full
+        self._trusted = trusted
+        self._trust: dict[str, bool] = {}
+        self._identify_self = identify_self
+        self._now = now
+        self._octets = octets
+        self._draw = draw
+        self.answered: Counter[int] = Counter()
+        self._log = Logger()
+
+    def requested(self, transaction: ServerTransaction) -> None:
+        """A new request: answered, placed, or handed to the proxy."""
+        request = transaction.request
+        try:
+            wrong = objection(request, self._ours)
+            if wrong is not None:
+                self._answer(transaction, wrong.status, wrong.fields)
+                return
+            uri = None if scheme_of(request.uri) == "tel" else SipUri.parse(request.uri)
+            if request.to_tag:
+                self._carrier.within(transaction)
+            elif request.method == "INVITE":
+                self._invited(transaction, uri)
+            else:
+                self._serve(transaction)
+        except ProtocolViolation as violation:
+            self._answer(transaction, violation.status, reason=violation.reason)
+
+    def _serve(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        wrong = objection_of_server(request)
+        if wrong is not None:
+            self._answer(transaction, wrong.status, wrong.fields)
+        elif request.method == "OPTIONS":
+            if self._group_full():
+                self._refuse(transaction)
+            else:
+                self._answer(transaction, 200, (ALLOW, ACCEPT))
+        elif request.method in METHODS:
+            self._answer(transaction, 405, (ALLOW,))
+        else:
+            self._answer(transaction, 501)
+
+    # An initial INVITE, step by step.
+
+    def _invited(self, invite: ServerTransaction, uri: SipUri | None) -> None:
+        request = invite.request
+        if uri is None:
+            self._place(invite, request.uri, request.uri[4:].partition(";")[0])
+            return
+        owner = self._whose(uri.address())
+        if owner is not None and owner != self._name:
+            self._carrier.pass_on(invite, uri.address())
+            return
+        callee = uri.user or ""
+        promised = uri.parameters.get(LEASE)
+        if promised is not None:
+            lease = self._leases.get(promised)
+        elif owner is not None and len(self._leases):
+            lease = self._leases.find(invite.source.host, callee[:MAX_NAME], self._now())
+        else:
+            lease = None
+        if lease is not None:
+            self._leases.arrive(lease.id)
+            self._carrier.carry(invite, lease.attempt.target, lease.hops)
+            return
+        target = str(uri.without_parameter(LEASE)) if promised is not None else request.uri
+        if promised is not None or len(target) > MAX_TARGET or self._passed_on(invite):
+            self._decide_alone(invite, target, callee)
+        else:
+            self._place(invite, target, callee)
+
+    def _passed_on(self, invite: ServerTransaction) -> bool:
+        """Marked by the node before us, and that node is a member: nobody else's mark is believed."""
+        if PASSED_ON not in invite.request.via.parameters:
+            return False
+        return self._whose((invite.source.host, invite.source.port)) is not None
+
+    def _attempt(self, invite: ServerTransaction, target: str, callee: str) -> CallAttempt:
+        source = invite.source
+        return CallAttempt(
+            id=self._octets(16),
+            door="sip/udp",
+            caller=invite.request.from_.uri[:MAX_NAME],
+            callee=callee[:MAX_NAME],
+            target=target,
+            client=(source.host, source.port),
+            trusted=self._trusts(source.host),
+        )
+
+    def _decide_alone(self, invite: ServerTransaction, target: str, callee: str) -> None:
+        try:
+            acceptance = self._delegation.here_alone(self._attempt(invite, target, callee))
+        except Refused:
+            self._refuse(invite)
+        else:
+            self._arrived(invite, target, acceptance)
+
+    def _place(self, invite: ServerTransaction, target: str, callee: str) -> None:
+        decision = self._delegation.place(self._attempt(invite, target, callee))
+        if not decision.called:
+            invite.user = Pending(decision)
+        decision.addCallbacks(
+            self._decided, self._undecided, callbackArgs=(invite, target, callee), errbackArgs=(invite,)
+        )
+        decision.addErrback(self._failed, invite)
+
+    def _decided(self, acceptance: Acceptance, invite: ServerTransaction, target: str, callee: str) -> None:
+        invite.user = None
+        if acceptance.node.name != self._name:
+            self._redirect(invite, callee, acceptance.node.doors["sip/udp"], acceptance.lease)
+        elif self._identify_self:
+            called = invite.source.listener
+            second = next(place for listener, place in enumerate(self._places) if listener != called)
+            self._redirect(invite, callee, second, acceptance.lease)
+        else:
+            self._arrived(invite, target, acceptance)
+
+    def _arrived(self, invite: ServerTransaction, target: str, acceptance: Acceptance) -> None:
+        """Accepted here, and the client is here already."""
+        self._leases.arrive(acceptance.lease)
+        self._carrier.carry(invite, target, acceptance.hops)
+
+    def _redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
+        """302 with exactly one Contact (section 8.3): the node that accepted, with the lease."""
+        scheme = "sips" if invite.request.uri[:5].lower() == "sips:" else "sip"
+        user = f"{callee}@" if callee else ""
+        contact = f"<{scheme}:{user}{host_port(place)};{LEASE}={lease}>"
+        self._answer(invite, 302, (("Contact", contact),))
+
+    def _undecided(self, failure: Failure, invite: ServerTransaction) -> None:
+        invite.user = None
+        if failure.check(CancelledError):
+            self._answer(invite, 487)
+        else:
+            failure.trap(Refused)
+            self._refuse(invite)
+
+    def _failed(self, failure: Failure, invite: ServerTransaction) -> None:
+        """Our own fault: the chain ends here, and the client is told."""
+        self._log.failure("a call attempt was not decided", failure)
+        self._answer(invite, 500)
+
+    def _refuse(self, transaction: ServerTransaction) -> None:
+        """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""
+        fields: tuple[tuple[str, str], ...] = ()
+        if len(transaction.request.vias) == 1:
+            fields = (("Retry-After", str(round(RETRY_AFTER_S * (0.5 + self._draw())))),)
+        self._answer(transaction, 503, fields)
+
+    def _answer(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        fields: tuple[tuple[str, str], ...] = (),
+        reason: str | None = None,
+    ) -> None:
+        self.answered[status] += 1
+        request = transaction.request
+        self._respond(transaction, request.response(status, reason, to_tag=self._tag(request), fields=fields))
+
+    def _trusts(self, host: str) -> bool:
+        trusted = self._trust.get(host)
+        if trusted is None:
+            address = ip_address(host)
+            trusted = any(address in network for network in self._trusted)
+            if len(self._trust) >= MAX_TRUST_MEMORY:
+                self._trust.clear()
+            self._trust[host] = trusted
+        return trusted

@@ -1,0 +1,174 @@
+"""The SIP door: datagrams in and out, one timer, and in between the transaction layer and its users.
+
+It feeds what arrives to :class:`~voipshift.sip.layer.TransactionLayer`, performs the effects that come back, and hands
+the events among them on: a new request to the portal, a response to whoever sent the request, an ACK to the proxy.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from voipshift.alarm import Alarm
+from voipshift.errors import ProtocolViolation
+from voipshift.node import Address
+from voipshift.sip.layer import (
+    Acknowledged,
+    Cancelled,
+    ClientTransaction,
+    Effect,
+    Hop,
+    Requested,
+    Responded,
+    Send,
+    ServerTransaction,
+    TimedOut,
+    TransactionLayer,
+)
+from voipshift.sip.message import MalformedRequest, Request, Response, parse
+
+#: What keeps a NAT's binding open and says nothing (RFC 5626 section 3.5.1, and what older phones send).
+KEEP_ALIVES = frozenset((b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"))
+
+
+class Timetable(Protocol):
+    """Somebody whose deadlines this door keeps."""
+
+    def due(self, now: float) -> None: ...
+    @property
+    def next(self) -> float: ...
+
+
+class Correspondent(Protocol):
+    """Who sent a request, and waits for what comes back."""
+
+    def responded(self, client: ClientTransaction, response: Response) -> None: ...
+    def timed_out(self, client: ClientTransaction) -> None: ...
+
+
+class SipServer:
+    """The SIP side of a node, on any number of UDP ports.
+
+    :param clock: the reactor's time
+    :param force_rport: answer to where a request came from, whatever its Via says
+    :ivar dropped: datagrams that could not be answered, by what was wrong with them
+    """
+
+    def __init__(self, *, clock: IReactorTime, force_rport: bool) -> None:
+        self.layer = TransactionLayer(random=secrets.token_hex, force_rport=force_rport)
+        self.dropped: Counter[str] = Counter()
+        self._now = clock.seconds
+        self._alarm = Alarm(clock, self._due)
+        self._senders: list[Callable[[bytes, Address], None]] = []
+        self._timetables: tuple[Timetable, ...] = ()
+        self._log = Logger()
+
+    def serve(
+        self,
+        requested: Callable[[ServerTransaction], None],
+        acknowledged: Callable[[Request, Hop], None],
+        timetables: Iterable[Timetable],
+    ) -> None:
+        """Say who uses the transactions.
+
+        :param requested: told of each new request
+        :param acknowledged: told of each ACK that belongs to no transaction, and where it came from
+        :param timetables: whose deadlines are kept beside the transactions' own
+        """
+        self._requested = requested
+        self._acknowledged = acknowledged
+        self._timetables = tuple(timetables)
+
+    def add_port(self, send: Callable[[bytes, Address], None]) -> None:
+        """Add the next listener: how datagrams leave by its port."""
+        self._senders.append(send)
+
+    def stop(self) -> None:
+        """Send and expect nothing more."""
+        self._alarm.stop()
+        self._senders = [_nowhere for _ in self._senders]
+
+    def received(self, listener: int, octets: bytes, address: Address) -> None:
+        """A datagram came in by a listener's port."""
+        source = Hop(address[0], address[1], listener)
+        now = self._now()
+        try:
+            message = parse(octets)
+            if isinstance(message, Request):
+                effects = self.layer.receive_request(message, source, now)
+            else:
+                effects = self.layer.receive_response(message, source, now)
+        except MalformedRequest as malformed:
+            self.dropped[malformed.reason] += 1
+            effects = self.layer.answer_statelessly(malformed.request, source, malformed.status, malformed.reason)
+        except ProtocolViolation as violation:
+            if octets not in KEEP_ALIVES:
+                self.dropped[violation.reason] += 1
+            return
+        self._perform(effects)
+        self._keep_time()
+
+    # What the transactions' users do.
+
+    def respond(self, transaction: ServerTransaction, response: Response) -> None:
+        """Send a response in a server transaction."""
+        self._perform(self.layer.respond(transaction, response, self._now()))
+
+    def request(self, request: Request, to: Hop, correspondent: Correspondent) -> ClientTransaction:
+        """Send a request in a client transaction of its own; its responses go to the correspondent."""
+        transaction, effects = self.layer.request(request, to, self._now())
+        transaction.user = correspondent
+        self._perform(effects)
+        self._keep_time()
+        return transaction
+
+    def cancel(self, transaction: ClientTransaction) -> None:
+        """Cancel an INVITE, as soon as it has had a provisional response (section 9.1)."""
+        self._perform(self.layer.cancel(transaction, self._now()))
+        self._keep_time()
+
+    def send(self, octets: bytes, to: Hop) -> None:
+        """Send octets without a transaction."""
+        self._senders[to.listener](octets, (to.host, to.port))
+
+    # Feed, perform, re-arm.
+
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                hop = effect.address
+                self._senders[hop.listener](effect.octets, hop[:2])
+            elif isinstance(effect, Requested):
+                self._requested(effect.transaction)
+            elif isinstance(effect, Responded):
+                effect.transaction.user.responded(effect.transaction, effect.response)
+            elif isinstance(effect, TimedOut):
+                effect.transaction.user.timed_out(effect.transaction)
+            elif isinstance(effect, Cancelled):
+                if effect.transaction.user is not None:
+                    effect.transaction.user.cancelled(effect.transaction)
+            elif isinstance(effect, Acknowledged):
+                self._acknowledged(effect.request, effect.source)
+
+    def _keep_time(self) -> None:
+        """Set the one timer, never later than anybody's next deadline."""
+        deadline = self.layer.timers.next
+        for timetable in self._timetables:
+            deadline = min(deadline, timetable.next)
+        if deadline < self._alarm.at:
+            self._alarm.no_later_than(deadline)
+
+    def _due(self, now: float) -> float:
+        self._perform(self.layer.due(now))
+        for timetable in self._timetables:
+            timetable.due(now)
+        return min([self.layer.timers.next, *(timetable.next for timetable in self._timetables)])
+
+
+def _nowhere(octets: bytes, address: Address) -> None:
+    """A port that is closed."""

@@ -1,0 +1,90 @@
+"""What a request must satisfy before anything is done for it: RFC 3261 section 16.3, and 8.2 where the node answers
+itself.
+
+The grammar was checked when the message was parsed; this is about meaning: its scheme, its Max-Forwards, loops, and
+extensions that are demanded.  Pure.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from voipshift.node import Address
+from voipshift.sip.message import Request
+from voipshift.sip.uri import scheme_of
+
+#: Request-URIs that a node can route (RFC 3261 section 19.1, RFC 3966).
+SCHEMES = frozenset(("sip", "sips", "tel"))
+#: How nearly every Request-URI begins.
+_COMMON = frozenset(("sip:", "tel:"))
+#: Methods that are understood at all; others are 501.
+METHODS = frozenset(
+    (
+        "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "REFER", "SUBSCRIBE",
+        "NOTIFY", "MESSAGE", "PUBLISH",
+    )
+)  # fmt: skip
+
+
+class Objection(NamedTuple):
+    """Why a request is not served.
+
+    :ivar status: the final response
+    :ivar fields: header fields that the response must carry
+    """
+
+    status: int
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+def objection(request: Request, ours: frozenset[Address]) -> Objection | None:
+    """Look at a request as a proxy must (section 16.3); None when nothing is wrong.
+
+    :param ours: the addresses of this node as they stand in a Via
+    """
+    if request.uri[:4] not in _COMMON and scheme_of(request.uri) not in SCHEMES:
+        return Objection(416)
+    if request.max_forwards == 0:
+        return Objection(483)
+    if request.has("Proxy-Require"):
+        return _unsupported(request.values("Proxy-Require"))
+    return Objection(482) if _looped(request, ours) else None
+
+
+def objection_of_server(request: Request) -> Objection | None:
+    """Look at a request that the node answers itself, as a user agent server must (section 8.2.2.3)."""
+    return _unsupported(request.values("Require")) if request.has("Require") else None
+
+
+def _unsupported(demanded: list[str]) -> Objection:
+    return Objection(420, (("Unsupported", ", ".join(demanded)),))
+
+
+def _looped(request: Request, ours: frozenset[Address]) -> bool:
+    """Section 16.3 item 4: a Via of ours whose branch was computed from the very fields that it has now."""
+    passed = request.vias
+    if len(passed) == 1:
+        return False
+    now: str | None = None
+    for via in passed[1:]:
+        if via.address in ours:
+            now = now or loop_digest(request)
+            if via.branch.endswith(now):
+                return True
+    return False
+
+
+def loop_digest(request: Request) -> str:
+    """The part of a branch that is equal only for a request that came back unchanged (section 16.6 item 8).
+
+    It sees what the routing sees; a request that spirals has another Request-URI or Route by then.
+    """
+    seen = (
+        request.uri,
+        request.call_id,
+        request.from_tag,
+        request.to_tag,
+        request.cseq,
+        tuple(request.values("Route")),
+    )
+    return f".{hash(seen) & 0xFFFFFFFF:08x}"

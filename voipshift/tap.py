@@ -1,0 +1,375 @@
+"""The wiring: a configuration file becomes a running node.  The only file that knows every room.
+
+:func:`makeService` is what ``twistd voipshift`` calls.  It reads the file and binds every port before it returns, so
+    that a
+mistake of the operator is one line and an exit status of 1, before twistd forks.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from random import Random
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from voipshift import config
+from voipshift.alarm import Alarm
+from voipshift.balance.leases import Lease, Leases
+from voipshift.balance.members import Members
+from voipshift.balance.rule import Rule
+from voipshift.balance.workload import Workload
+from voipshift.calls.dialplan import DialPlan, Gateway
+from voipshift.calls.probe import Prober
+from voipshift.calls.proxy import Proxy
+from voipshift.calls.route import Routing
+from voipshift.calls.table import Call, CallTable
+from voipshift.delegation import Delegation
+from voipshift.errors import ConfigurationError, NoAnswer
+from voipshift.group import keys
+from voipshift.group.exchange import Exchange
+from voipshift.group.messages import Counts, Statement
+from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+from voipshift.sip.portal import Portal
+from voipshift.sip.server import SipServer
+from voipshift.sip.uri import is_ip_address
+from voipshift.udp import DatagramPort, open_multicast, open_port
+
+#: An address that is neither trusted nor authenticated holds at most this share of the limit as open leases, but always
+#: two.
+SHARE_PER_CLIENT = 0.05
+#: How often the names of configured members are looked up again: one may come up, or move, while the node runs.
+LOOK_UP_S = 30.0
+#: How many leases an untrusted address may hold where the limit of calls is "unlimited".
+UNLIMITED_HELD = 50
+
+
+class Options(usage.Options):
+    """The command line of ``twistd voipshift``."""
+
+    synopsis = "--config FILE"
+    longdesc = "Runs one node of a voipshift group.  etc/primary.toml is a commented configuration."
+    optParameters = [["config", "c", None, "the node's configuration file (TOML)"]]
+
+    def postOptions(self) -> None:
+        if self["config"] is None:
+            raise usage.UsageError("say which node to run: --config FILE")
+
+
+def makeService(options: Options, reactor: Any = None) -> Service:
+    """Build a node from its configuration file.
+
+    :raises SystemExit: with one line that names the file, the key and the reason
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    try:
+        return Node(config.load(options["config"]), reactor)
+    except ConfigurationError as error:
+        raise SystemExit(f"voipshift: {error}") from None
+
+
+class Node(Service):
+    """One node: its rooms, wired to each other.
+
+    :param settings: what its configuration file says
+    :param reactor: time and sockets
+    :raises ConfigurationError: a port cannot be opened
+    """
+
+    name = "voipshift"
+
+    def __init__(self, settings: config.Settings, reactor: Any) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._log = Logger()
+        now: Callable[[], float] = reactor.seconds
+        random = Random()
+        name = settings.node.name
+        places = tuple(_advertised(settings, listen.address) for listen in settings.sip.listen)
+        self._places = places
+        self.identity = NodeIdentity(name, {"sip/udp": places[0]})
+
+        self.table = CallTable()
+        limit = settings.workload.ongoing_calls
+        held = UNLIMITED_HELD if limit == math.inf else max(2, int(limit * SHARE_PER_CLIENT))
+        self.leases = Leases(lease_s=settings.sip.lease_s, held_per_client=held, random=os.urandom)
+        self.workload = Workload(
+            ongoing_calls=limit,
+            calls_per_second=settings.workload.calls_per_second,
+            occupied=lambda: len(self.table) + len(self.leases),
+            now=now(),
+        )
+        interval_s = settings.group.report_interval_s if settings.group else 1.0
+        self.members = Members(here=name, report_interval_s=interval_s)
+        self.delegation = Delegation(
+            identity=self.identity,
+            rule=_rule(settings.balance),
+            workload=self.workload,
+            leases=self.leases,
+            members=self.members,
+            ask=self._ask,
+            withdraw=self._give_back,
+            load=self._load,
+            now=now,
+            random=random,
+            deadline_s=settings.balance.deadline_s,
+        )
+        plan = DialPlan(Gateway(gateway.address, gateway.prefixes) for gateway in settings.gateways)
+        self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport)
+        self.prober = Prober(
+            interval_s=settings.calls.probe_interval_s,
+            places=places,
+            send=self.sip.request,
+            vanished=lambda call: self.proxy.close(call),
+            now=now,
+            octets=os.urandom,
+        )
+        self.proxy = Proxy(
+            places=places,
+            table=self.table,
+            plan=plan,
+            routing=Routing(frozenset(places), plan.addresses, self._is_member),
+            respond=self.sip.respond,
+            tag=self.sip.layer.tag_for,
+            request=self.sip.request,
+            cancel=self.sip.cancel,
+            send=self.sip.send,
+            answered=self.prober.watch,
+            closed=self._closed,
+            now=now,
+            octets=os.urandom,
+        )
+        self.portal = Portal(
+            name=name,
+            places=places,
+            whose=self._whose,
+            delegation=self.delegation,
+            leases=self.leases,
+            carrier=self.proxy,
+            respond=self.sip.respond,
+            tag=self.sip.layer.tag_for,
+            group_full=self._group_full,
+            trusted=settings.access.trusted,
+            identify_self=settings.sip.identify_self,
+            now=now,
+            octets=os.urandom,
+            draw=random.random,
+        )
+        self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober))
+
+        self._sequence = 0
+        self._lapse = Alarm(reactor, self._lapsed)
+        self._ports: list[DatagramPort] = []
+        self._look_up: LoopingCall | None = None
+        self.exchange: Exchange | None = None
+        try:
+            self._open_ports()
+        except ConfigurationError:
+            self._close_ports()
+            raise
+
+    # Opening, starting, stopping.
+
+    def _open_ports(self) -> None:
+        settings = self._settings
+        for index, listen in enumerate(settings.sip.listen):
+            port = self._open(f"sip.listen[{index}].address", listen.address, partial(self.sip.received, index))
+            self.sip.add_port(port.send)
+        if settings.group is not None:
+            port = self._open("group.listen", settings.group.listen, self._group_received)
+            self.exchange = self._exchange(settings.group, port)
+
+    def _open(self, key: str, address: Address, received: Callable[[bytes, Address], None]) -> DatagramPort:
+        try:
+            port = open_port(address, received)
+        except OSError as error:
+            reason = f"{address[0]}:{address[1]}/udp: {error.strerror}; stop who has it, or choose another"
+            raise ConfigurationError(self._settings.file, key, reason) from None
+        self._ports.append(port)
+        return port
+
+    def _exchange(self, group: config.GroupSettings, port: DatagramPort) -> Exchange:
+        if group.multicast is not None:
+            try:
+                self._ports.append(open_multicast(group.multicast, group.listen[0], port, self._group_received))
+            except OSError as error:
+                raise ConfigurationError(self._settings.file, "group.multicast", f"{error.strerror}") from None
+        return Exchange(
+            clock=self._reactor,
+            send=port.send,
+            keys=keys.load(group.key_file),
+            identity=self.identity,
+            address=_advertised(self._settings, group.listen),
+            members=[member for member in group.members if is_ip_address(member[0])],
+            multicast=group.multicast,
+            report_interval_s=group.report_interval_s,
+            random=os.urandom,
+            statement=self._statement,
+            heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
+            learn=lambda load: self.members.learn(load, self._reactor.seconds()),
+            left=self.members.leave,
+            consider=self.delegation.consider,
+            withdraw=self._withdrawn,
+            lapsed=lambda attempt, lease: None,
+        )
+
+    def startService(self) -> None:
+        Service.startService(self)
+        for port in self._ports:
+            port.start(self._reactor)
+        if self.exchange is not None:
+            self.exchange.start()
+            self._look_up = LoopingCall(self._look_up_members)
+            self._look_up.clock = self._reactor
+            self._look_up.start(LOOK_UP_S)
+
+    def stopService(self) -> Deferred[None] | None:
+        Service.stopService(self)
+        if self._look_up is not None and self._look_up.running:
+            self._look_up.stop()
+        if self.exchange is not None:
+            self.exchange.stop()
+        self.sip.stop()
+        self._lapse.stop()
+        self._close_ports()
+        return None
+
+    def _close_ports(self) -> None:
+        for port in self._ports:
+            port.stop()
+        self._ports.clear()
+
+    def _look_up_members(self) -> None:
+        """Members that are configured by a DNS name."""
+        assert self._settings.group is not None and self.exchange is not None
+        for host, port in self._settings.group.members:
+            if not is_ip_address(host):
+                found = self._reactor.resolve(host)
+                found.addCallbacks(self._looked_up, self._not_found, callbackArgs=(port,), errbackArgs=(host,))
+
+    def _looked_up(self, host: str, port: int) -> None:
+        if self.exchange is not None and self.running:
+            self.exchange.add_member((host, port))
+
+    def _not_found(self, failure: Failure, host: str) -> None:
+        self._log.warn("group.members: {host}: {reason}", host=host, reason=failure.getErrorMessage())
+
+    # What the rooms need of each other.
+
+    def _group_received(self, octets: bytes, source: Address) -> None:
+        assert self.exchange is not None
+        self.exchange.received(octets, source)
+
+    def _ask(self, member: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]:
+        if self.exchange is None:
+            raise NoAnswer(True)
+        return self.exchange.ask(member, attempt, path, left_s)
+
+    def _give_back(self, acceptance: Acceptance, attempt: bytes) -> None:
+        if self.exchange is not None:
+            self.exchange.give_back(acceptance, attempt)
+
+    def _whose(self, address: Address) -> str | None:
+        if address in self._places:
+            return self.identity.name
+        for member in self.members:
+            if address in member.doors.values():
+                return member.name
+        return None
+
+    def _is_member(self, address: Address) -> bool:
+        return self._whose(address) not in (None, self.identity.name)
+
+    def _group_full(self) -> bool:
+        now = self._reactor.seconds()
+        if self.workload.room(now):
+            return False
+        return all(member.full for member in self.members.live("sip/udp", now))
+
+    # The workload, and who is told of it.
+
+    def _measure(self) -> Load:
+        now = self._reactor.seconds()
+        workload = self.workload
+        self._sequence += 1
+        incarnation = self.exchange.incarnation if self.exchange is not None else 0
+        occupancy, capacity = workload.occupancy(now), workload.capacity(now)
+        return Load(self.identity.name, incarnation, self._sequence, occupancy, capacity, workload.flags(now))
+
+    def _load(self) -> Load:
+        """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
+        load = self._measure()
+        if self.exchange is not None:
+            self.exchange.workload_changed(load)
+        deadline = self.leases.next_deadline()
+        if deadline is not None:
+            self._lapse.no_later_than(deadline)
+        return load
+
+    def _closed(self, call: Call) -> None:
+        self.prober.forget(call)
+        self.workload.call_ended(self._reactor.seconds() - call.began)
+        self._load()
+
+    def _withdrawn(self, lease: str) -> None:
+        self.leases.withdraw(lease)
+        self._load()
+
+    def _lapsed(self, now: float) -> float:
+        lapsed = self.leases.lapse(now)
+        if lapsed:
+            self._tell_lapsed(lapsed)
+            self._load()
+        deadline = self.leases.next_deadline()
+        return math.inf if deadline is None else deadline
+
+    def _tell_lapsed(self, lapsed: list[Lease]) -> None:
+        if self.exchange is not None:
+            self.exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
+
+    def _statement(self) -> Statement:
+        counts = self.delegation.counts
+        limit = self.workload.ongoing_calls
+        hops = self.table.hops
+        return Statement(
+            load=self._measure(),
+            doors=self.identity.doors,
+            counts=Counts(
+                calls=len(self.table),
+                leases=len(self.leases),
+                accepted=counts["accepted"],
+                asked_on=counts["asked_on"],
+                refused=counts["refused"],
+                carried=self.table.carried,
+                peak=self.table.peak,
+                limit=None if limit == math.inf else int(limit),
+            ),
+            hops=tuple(hops[number] for number in range(max(hops, default=-1) + 1)),
+            members=len(self.members.live("sip/udp", self._reactor.seconds())),
+        )
+
+
+def _rule(settings: config.BalanceSettings) -> Rule:
+    rule = Rule.SEED if settings.rule == "seed" else Rule.EVEN
+    return replace(
+        rule,
+        theta=rule.theta if settings.shift_above is None else settings.shift_above,
+        delta=rule.delta if settings.delta is None else settings.delta,
+        choose=settings.choose,
+        hop_limit=settings.hop_limit,
+    )
+
+
+def _advertised(settings: config.Settings, bound: Address) -> Address:
+    """What others are told of a port: the advertised host, where there is one."""
+    return settings.node.advertise or bound[0], bound[1]
