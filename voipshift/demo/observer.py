@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from voipshift.demo.summary import NodeFigures
@@ -103,6 +103,8 @@ class Observer:
 
     def last_word(self, names: set[str]) -> Deferred[None]:
         """Wait until each of these nodes has said something that it did not know before now."""
+        if not names:
+            return succeed(None)
         self._awaited = set(names)
         waiting: Deferred[None] = Deferred()
         self._last_word = waiting
