@@ -36,8 +36,8 @@ class Message:
         self._first = first
         self._via: Via | None = None
         self._cseq: tuple[int, str] | None = None
-        self._from: NameAddr | None = None
-        self._to: NameAddr | None = None
+        self._from: NameAddr | re.Match[str] | None = None
+        self._to: NameAddr | re.Match[str] | None = None
 
     def get(self, name: str) -> str | None:
         """The value of the first field of that name, unfolded."""
@@ -86,16 +86,20 @@ class Message:
     @property
     def from_(self) -> NameAddr:
         """The From field."""
-        if self._from is None:
-            self._from = NameAddr.parse(self.get("from") or "")
-        return self._from
+        known = self._from
+        if isinstance(known, NameAddr):
+            return known
+        self._from = made = NameAddr.parse(self.get("from") or "") if known is None else NameAddr.of(known)
+        return made
 
     @property
     def to(self) -> NameAddr:
         """The To field."""
-        if self._to is None:
-            self._to = NameAddr.parse(self.get("to") or "")
-        return self._to
+        known = self._to
+        if isinstance(known, NameAddr):
+            return known
+        self._to = made = NameAddr.parse(self.get("to") or "") if known is None else NameAddr.of(known)
+        return made
 
     @property
     def from_tag(self) -> str | None:

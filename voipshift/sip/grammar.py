@@ -220,13 +220,27 @@ class NameAddr:
 
         :raises ProtocolViolation: when it is none
         """
+        matched = cls.match(text)
+        return matched if isinstance(matched, NameAddr) else cls.of(matched)
+
+    @classmethod
+    def match(cls, text: str) -> re.Match[str] | NameAddr:
+        """Make sure that the text is one value, and leave what it says for later (:meth:`of`).
+
+        :raises ProtocolViolation: when it is none
+        """
         match = _NAME_ADDR.fullmatch(text)
         if match is None:
             raise ProtocolViolation("not a name-addr or addr-spec")
+        # With more than one parameter there may be one that comes twice.
+        return match if match[4].count(";") < 2 else cls.of(match)
+
+    @classmethod
+    def of(cls, match: re.Match[str]) -> NameAddr:
+        """What :meth:`match` has matched."""
         display, bracketed, bare, parameters = match.groups()
-        return cls(
-            bracketed or bare, header_parameters(parameters) if parameters else {}, (display or "").rstrip(" \t")
-        )
+        said = header_parameters(parameters) if parameters else {}
+        return cls(bracketed or bare, said, display.rstrip(" \t") if display else "")
 
     @property
     def tag(self) -> str | None:
