@@ -74,7 +74,8 @@ class Node:
 
     def __init__(
         self, network: Network, name: str, host: str, members: list[str], *, multicast: bool = False,
-        skew_s: float = 0.0, secret: bytes = SECRET, wall: float = 1_700_000_000.0, doors: bool = True, interval_s: float = 1.0,
+        skew_s: float = 0.0, secret: bytes = SECRET, wall: float = 1_700_000_000.0, doors: bool = True,
+        interval_s: float = 1.0,
     ) -> None:  # fmt: skip
         self.network = network
         self.address = (host, 7400)

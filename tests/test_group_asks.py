@@ -317,7 +317,7 @@ class Attacking(ExchangeTestCase):
         peer = a.exchange._peers.member("b")
         assert peer is not None
         bodies: list[bytes] = []
-        outgoing = a.exchange._outgoing(peer)
+        outgoing = a.exchange._speaker._stream(peer)
         seal = outgoing.seal
 
         class Spy:

@@ -10,8 +10,8 @@ from twisted.logger import capturedLogs
 
 from tests.group_nodes import GROUP, ExchangeTestCase, Node, SkewedClock
 from voipshift.errors import NoAnswer
-from voipshift.group.exchange import report_interval_s
 from voipshift.group.messages import Counts
+from voipshift.group.reports import report_interval_s
 from voipshift.node import FULL, Acceptance
 
 

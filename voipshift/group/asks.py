@@ -20,7 +20,7 @@ from functools import partial
 from voipshift.errors import NoAnswer, Refused
 from voipshift.group.agenda import Agenda
 from voipshift.group.messages import Answer, Ask, Kind, encode_ask
-from voipshift.group.peers import Peer
+from voipshift.group.peer import Peer
 from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance
 

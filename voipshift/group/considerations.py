@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.group.messages import Ask, Kind, encode_answer, encode_pending
-from voipshift.group.peers import Peer
+from voipshift.group.peer import Peer
 from voipshift.node import Acceptance, CallAttempt, Load
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ its reason.  Nothing is ever sent to the source of a datagram, only to the addre
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -25,34 +24,19 @@ from voipshift.group import messages
 from voipshift.group.agenda import Agenda
 from voipshift.group.asks import Asks
 from voipshift.group.considerations import Consider, Considerations
-from voipshift.group.envelope import BOOT_OCTETS, TOO_LONG, Header, Opener, Outgoing, Stream
+from voipshift.group.envelope import BOOT_OCTETS, Header, Opener, Stream
 from voipshift.group.fields import pack, unpack
 from voipshift.group.keys import Keys
-from voipshift.group.messages import MOST_LAPSED, PRELUDE, Ask, Kind, Lapsed, Poll, Statement
-from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peer, Peers, Reply, Standing
+from voipshift.group.messages import MOST_LAPSED, PRELUDE, Ask, Kind, Lapsed, Statement
+from voipshift.group.peer import Peer, Standing
+from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peers, Reply
+from voipshift.group.reports import Schedule
+from voipshift.group.speaker import Speaker
 from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
 #: What is said expires after so many report intervals.
 FRESH_INTERVALS = 3
-#: A change of occupancy that is reported at once.
-EDGE = 0.05
-#: The least time between two Reports, and in a large group.
-GAP_S = 0.1
-GAP_LARGE_S = 0.5
-LARGE_GROUP = 32
-#: Above so many members unicast Reports slow down.
-VERY_LARGE_GROUP = 100
-VERY_LARGE_INTERVAL_S = 5.0
-#: Reports come this much earlier or later than each T, so that a group does not speak in chorus.
-JITTER = 0.1
-
-
-def report_interval_s(configured_s: float, members: int, multicast: bool) -> float:
-    """How often a node reports."""
-    if multicast or members <= VERY_LARGE_GROUP:
-        return configured_s
-    return max(configured_s, VERY_LARGE_INTERVAL_S)
 
 
 class Exchange:
@@ -100,13 +84,10 @@ class Exchange:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._send = send
-        self._keys = keys
         self._address = address
         self._configured = list(members)
         self._multicast = multicast
         self._interval_s = report_interval_s
-        self._random = random
         self._statement = statement
         self._heard = heard
         self._learn = learn
@@ -119,10 +100,20 @@ class Exchange:
         self.incarnation = int(wall() * 1000)
         self.counts: Counter[str] = Counter()
         self._opener = Opener(keys, self.name, self.boot)
-        self._hello = Outgoing(keys, Stream.HELLO, self.boot, self.name)
-        self._group = Outgoing(keys, Stream.GROUP, self.boot, self.name)
         self._agenda = Agenda()
         self._peers = Peers(here=self.name, address=address, random=random, report_interval_s=report_interval_s)
+        self._speaker = Speaker(
+            keys=keys,
+            here=self.name,
+            boot=self.boot,
+            address=address,
+            send=send,
+            seconds=clock.seconds,
+            random=random,
+            incarnation=self._peers.believed_incarnation,
+            counts=self.counts,
+        )
+        self._say = self._speaker.say
         self._withdrawals = Withdrawals(say=self._say, agenda=self._agenda)
         self._asks = Asks(say=self._say, agenda=self._agenda, withdrawals=self._withdrawals)
         self._considerations = Considerations(
@@ -134,11 +125,8 @@ class Exchange:
         )
         self._running = False
         self._timer: IDelayedCall | None = None
-        self._last: Load | None = None
-        self._reported_at = -math.inf
-        self._report_at = math.inf
+        self._reports = Schedule(interval_s=report_interval_s, multicast=multicast is not None, random=random)
         self._edge_check = False
-        self._namesakes: dict[bytes, float] = {}
         self._receivers: dict[int, Callable[[Peer, dict[Any, Any], float, float], None]] = {
             Kind.ASK: self._ask_received,
             Kind.PENDING: self._pending_received,
@@ -154,7 +142,7 @@ class Exchange:
         self._running = True
         for address in self._configured:
             self._peers.place(address, now, configured=True)
-        self._report_at = now
+        self._reports.soon(now)
         self._due()
 
     def stop(self) -> None:
@@ -227,11 +215,11 @@ class Exchange:
         if not self._running or self._edge_check:
             return
         now = self._clock.seconds()
-        earliest = self._reported_at + (GAP_LARGE_S if len(self._peers) > LARGE_GROUP else GAP_S)
+        earliest = self._reports.earliest(len(self._peers))
         if now < earliest:
             self._edge_check = True
             self._agenda.at(earliest, self._edge_due)
-        elif self._is_edge(load or self._statement().load):
+        elif self._reports.is_edge(load or self._statement().load):
             self._report(now)
         self._arm()
 
@@ -282,7 +270,8 @@ class Exchange:
     def _met(self, header: Header, now: float) -> Peer:
         if header.sender == self.name:
             self._opener.forget(header.boot)
-            self._is_namesake(header.boot, now)
+            if self._peers.is_namesake(header.boot, now):
+                self._log.warn("another node of the group has the name of this one, {name}: change one", name=self.name)
             raise ProtocolViolation("own_name")
         peer, effects = self._peers.met(header.sender, header.boot, now)
         self._perform(effects, now)
@@ -369,7 +358,7 @@ class Exchange:
     def _outlive(self, incarnation: int) -> None:
         """An earlier boot of ours got that far: what we say counts only beyond it."""
         self.incarnation = incarnation + 1
-        self._report_at = min(self._report_at, max(self._clock.seconds(), self._reported_at + GAP_S))
+        self._reports.soon(self._clock.seconds())
 
     def _give_back(self, node: str, lease: str, attempt: bytes, way: Sequence[Load]) -> None:
         if node == self.name:
@@ -384,25 +373,16 @@ class Exchange:
         self._withdrawals.of_lease(peer, attempt, node, lease, self._clock.seconds())
         self._arm()
 
-    def _is_namesake(self, boot: bytes, now: float) -> None:
-        """Another boot has our name: what an earlier one of ours left on its way, or, if it goes on, a second node."""
-        since = self._namesakes.setdefault(boot, now)
-        if now - since > FRESH_INTERVALS * self._interval_s:
-            self._namesakes[boot] = math.inf
-            self._log.warn("another node of the group has the name of this one, {name}: change one", name=self.name)
-        if len(self._namesakes) > LARGE_GROUP:
-            del self._namesakes[next(iter(self._namesakes))]
-
     def _perform(self, effects: Iterable[Effect], now: float) -> None:
         for effect in effects:
             match effect:
                 case Hello(address, challenge):
-                    body = messages.encode_poll(Poll(challenge, self._address))
-                    self._seal(self._hello, PRELUDE.pack(Kind.POLL, int(now * 1000), 0) + body, address)
+                    self._speaker.hello(address, challenge)
                 case Greet(peer, challenge):
-                    self._say(peer, Kind.POLL, messages.encode_poll(Poll(challenge, self._address)))
+                    self._speaker.greet(peer, challenge)
                 case Reply(peer, echo, challenge):
-                    self._say_report(peer, self._stated_fields(), (), challenge, echo)
+                    fields = messages.encode_statement(self._statement(), self._address)
+                    self._speaker.report(peer, fields, (), challenge, echo)
                 case Joined(peer, _):
                     self._log.info("{name} at {address} is a member", name=peer.name, address=peer.address)
                 case Gone(peer, member):
@@ -423,17 +403,10 @@ class Exchange:
 
     # Reports.
 
-    def _is_edge(self, load: Load) -> bool:
-        last = self._last
-        return last is None or load.flags != last.flags or abs(load.occupancy - last.occupancy) >= EDGE
-
     def _edge_due(self, now: float) -> None:
         self._edge_check = False
-        if self._is_edge(self._statement().load):
+        if self._reports.is_edge(self._statement().load):
             self._report(now)
-
-    def _stated_fields(self) -> dict[int, Any]:
-        return messages.encode_statement(self._statement(), self._address)
 
     def _report(self, now: float) -> None:
         """Tell everybody, by the multicast group where there is one and the member was heard in it."""
@@ -441,56 +414,11 @@ class Exchange:
         fields = messages.encode_statement(statement, self._address)
         others = self._peers.others(now)
         if self._multicast is not None:
-            body = self._fitting(self._group, fields, others)
-            self._seal(self._group, PRELUDE.pack(Kind.REPORT, int(now * 1000), 0) + body, self._multicast)
+            self._speaker.report_to_group(self._multicast, fields, others)
         for peer in self._peers.members():
             if self._multicast is None or not peer.in_group:
-                self._say_report(peer, fields, others)
-        self._last = statement.load
-        self._reported_at = now
-        interval_s = report_interval_s(self._interval_s, len(self._peers), self._multicast is not None)
-        share = int.from_bytes(self._random(2), "big") / 65535
-        self._report_at = now + interval_s * (1 - JITTER + 2 * JITTER * share)
-
-    def _say_report(
-        self, peer: Peer, fields: dict[int, Any], others: list[tuple[str, Address]] | tuple[()] = (),
-        challenge: bytes = b"", echo: bytes = b"",
-    ) -> None:  # fmt: skip
-        self._say(peer, Kind.REPORT, self._fitting(self._outgoing(peer), fields, others, challenge, echo))
-
-    @staticmethod
-    def _fitting(
-        stream: Outgoing, fields: dict[int, Any], others: Sequence[tuple[str, Address]],
-        challenge: bytes = b"", echo: bytes = b"",
-    ) -> bytes:  # fmt: skip
-        """A Report that names as many others as there is space for."""
-        space = TOO_LONG - 1 - stream.overhead - PRELUDE.size
-        body = messages.encode_report(fields, others, challenge, echo)
-        while len(body) > space and others:
-            others = others[:-1]
-            body = messages.encode_report(fields, others, challenge, echo)
-        return body
-
-    # Datagrams out.
-
-    def _say(self, peer: Peer, kind: Kind, body: bytes) -> bool:
-        if peer.address is None:
-            return False
-        incarnation = self._peers.believed_incarnation(peer)
-        prelude = PRELUDE.pack(kind, int(self._clock.seconds() * 1000), incarnation)
-        return self._seal(self._outgoing(peer), prelude + body, peer.address)
-
-    def _seal(self, stream: Outgoing, body: bytes, address: Address) -> bool:
-        if len(body) + stream.overhead >= TOO_LONG:
-            self.counts["too_long_to_send"] += 1
-            return False
-        self._send(stream.seal(body, self._random(4)), address)
-        return True
-
-    def _outgoing(self, peer: Peer) -> Outgoing:
-        if peer.outgoing is None:
-            peer.outgoing = Outgoing(self._keys, Stream.UNICAST, self.boot, self.name, peer.boot, peer.name)
-        return peer.outgoing
+                self._speaker.report(peer, fields, others)
+        self._reports.reported(statement.load, len(self._peers), now)
 
     # The one timer.
 
@@ -498,7 +426,7 @@ class Exchange:
         """Have the timer fire no later than the earliest deadline; one that fires too early does no harm."""
         if not self._running:
             return
-        when = min(self._agenda.next, self._peers.next, self._report_at)
+        when = min(self._agenda.next, self._peers.next, self._reports.next)
         timer = self._timer
         if timer is None:
             self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._due)
@@ -513,7 +441,7 @@ class Exchange:
             self._agenda.due(now)
             if self._peers.next <= until:
                 self._perform(self._peers.due(now), now)
-            if self._running and self._report_at <= until:
+            if self._running and self._reports.next <= until:
                 self._report(now)
         finally:
             self._arm()

@@ -22,16 +22,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from voipshift.group.envelope import Outgoing
 from voipshift.group.fields import CHALLENGE_OCTETS
 from voipshift.group.messages import MOST_OTHERS, Poll, Report
-from voipshift.node import Address, NodeIdentity
-
-if TYPE_CHECKING:
-    from voipshift.group.considerations import Considered
+from voipshift.group.peer import Peer, Standing
+from voipshift.node import Address
 
 #: Members, and places where one may be; a larger group needs several.
 MOST_MEMBERS = 1024
@@ -52,61 +48,6 @@ AGAIN_S = 5.0
 MEASURED_S = 30.0
 #: How long the holder of a name may be silent when another claims it.
 CLAIM_S = 0.3
-
-
-class Standing(Enum):
-    """What a boot is to us."""
-
-    STRANGER = "has spoken"
-    CLAIMANT = "has echoed, and its name is in dispute"
-    NAMESAKE = "has echoed, and its name is another's"
-    MEMBER = "is believed"
-    GONE = "is no more"
-
-
-class Peer:
-    """One boot of one node."""
-
-    __slots__ = (
-        "address",
-        "boot",
-        "checked_at",
-        "clock_offset_s",
-        "considered",
-        "greeted_at",
-        "heard_at",
-        "identity",
-        "in_group",
-        "incarnation",
-        "name",
-        "outgoing",
-        "round_trip_s",
-        "standing",
-    )
-
-    def __init__(self, name: str, boot: bytes, now: float) -> None:
-        self.name = name
-        self.boot = boot
-        self.standing = Standing.STRANGER
-        self.address: Address | None = None
-        self.identity: NodeIdentity | None = None
-        self.incarnation = 0
-        self.heard_at = now
-        self.greeted_at = -math.inf
-        self.checked_at = -math.inf
-        self.clock_offset_s = 0.0
-        self.round_trip_s = 0.0
-        self.in_group = False
-        self.outgoing: Outgoing | None = None
-        self.considered: dict[int, Considered] = {}
-
-    def age(self, clock_s: float, now: float) -> float:
-        """How long ago it said something at that time of its clock."""
-        return now + self.clock_offset_s - clock_s
-
-    def measured(self, round_trip_s: float) -> None:
-        """One more round trip, smoothed as RFC 6298 does."""
-        self.round_trip_s += (round_trip_s - self.round_trip_s) / 8 if self.round_trip_s else round_trip_s
 
 
 class Hello(NamedTuple):
@@ -203,6 +144,7 @@ class Peers:
         self._checks: list[_Check] = []
         self._doubled: dict[tuple[bytes, bytes], None] = {}
         self._challenges: dict[bytes, tuple[float, _Place | None]] = {}
+        self._namesakes: dict[bytes, float] = {}
         self._turn = 0
         #: When :meth:`due` has something to do; a lower bound.
         self.next = math.inf
@@ -255,6 +197,18 @@ class Peers:
             effects += self._drop(min(strangers, key=lambda p: p.heard_at))
         peer = self._boots[boot] = Peer(name, boot, now)
         return peer, effects
+
+    def is_namesake(self, boot: bytes, now: float) -> bool:
+        """Whether another boot with our own name is a second node, said once: not before its datagrams go on for longer
+        than those that an earlier boot of ours left on their way.
+        """
+        since = self._namesakes.setdefault(boot, now)
+        if len(self._namesakes) > MOST_CHECKS:
+            del self._namesakes[next(iter(self._namesakes))]
+        if now - since <= 3 * self._interval_s:
+            return False
+        self._namesakes[boot] = math.inf
+        return True
 
     def polled(self, peer: Peer, poll: Poll, now: float) -> list[Effect]:
         """It wants to know who we are."""

@@ -11,7 +11,7 @@ from functools import partial
 
 from voipshift.group.agenda import Agenda
 from voipshift.group.messages import Kind, Withdraw, encode_withdraw
-from voipshift.group.peers import Peer, Standing
+from voipshift.group.peer import Peer, Standing
 
 TRIES = 7
 FIRST_RESEND_S = 0.1

@@ -1,0 +1,71 @@
+"""One boot of one node, as far as this node knows it.
+
+How boots come to be known, and which of them is believed, is :mod:`voipshift.group.peers`.  Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from voipshift.group.envelope import Outgoing
+from voipshift.node import Address, NodeIdentity
+
+if TYPE_CHECKING:
+    from voipshift.group.considerations import Considered
+
+
+class Standing(Enum):
+    """What a boot is to us."""
+
+    STRANGER = "has spoken"
+    CLAIMANT = "has echoed, and its name is in dispute"
+    NAMESAKE = "has echoed, and its name is another's"
+    MEMBER = "is believed"
+    GONE = "is no more"
+
+
+class Peer:
+    """One boot of one node."""
+
+    __slots__ = (
+        "address",
+        "boot",
+        "checked_at",
+        "clock_offset_s",
+        "considered",
+        "greeted_at",
+        "heard_at",
+        "identity",
+        "in_group",
+        "incarnation",
+        "name",
+        "outgoing",
+        "round_trip_s",
+        "standing",
+    )
+
+    def __init__(self, name: str, boot: bytes, now: float) -> None:
+        self.name = name
+        self.boot = boot
+        self.standing = Standing.STRANGER
+        self.address: Address | None = None
+        self.identity: NodeIdentity | None = None
+        self.incarnation = 0
+        self.heard_at = now
+        self.greeted_at = -math.inf
+        self.checked_at = -math.inf
+        self.clock_offset_s = 0.0
+        self.round_trip_s = 0.0
+        self.in_group = False
+        self.outgoing: Outgoing | None = None
+        self.considered: dict[int, Considered] = {}
+
+    def age(self, clock_s: float, now: float) -> float:
+        """How long ago it said something at that time of its clock."""
+        return now + self.clock_offset_s - clock_s
+
+    def measured(self, round_trip_s: float) -> None:
+        """One more round trip, smoothed as RFC 6298 does."""
+        self.round_trip_s += (round_trip_s - self.round_trip_s) / 8 if self.round_trip_s else round_trip_s

@@ -1,0 +1,88 @@
+"""When a node reports and how much of it fits: each T with some jitter, and at once at the edges.
+
+An edge is what the others should not wait T for: full or not full, draining or not, an occupancy that moved by 5 %.
+Edges are at least a gap apart, so that a node at its threshold does not flutter.  Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from voipshift.group.envelope import TOO_LONG
+from voipshift.group.messages import PRELUDE, encode_report
+from voipshift.node import Address, Load
+
+#: A change of occupancy that is reported at once.
+EDGE = 0.05
+#: The least time between two Reports, and in a large group.
+GAP_S = 0.1
+GAP_LARGE_S = 0.5
+LARGE_GROUP = 32
+#: Above so many members unicast Reports slow down.
+VERY_LARGE_GROUP = 100
+VERY_LARGE_INTERVAL_S = 5.0
+#: Reports come this much earlier or later than each T, so that a group does not speak in chorus.
+JITTER = 0.1
+
+
+def report_interval_s(configured_s: float, members: int, multicast: bool) -> float:
+    """How often a node reports."""
+    if multicast or members <= VERY_LARGE_GROUP:
+        return configured_s
+    return max(configured_s, VERY_LARGE_INTERVAL_S)
+
+
+def encode_fitting(
+    overhead: int,
+    fields: dict[int, Any],
+    others: Sequence[tuple[str, Address]] = (),
+    challenge: bytes = b"",
+    echo: bytes = b"",
+) -> bytes:
+    """A Report that names as many others as there is space for.
+
+    :param overhead: octets of the datagram that are not its body
+    """
+    space = TOO_LONG - 1 - overhead - PRELUDE.size
+    body = encode_report(fields, others, challenge, echo)
+    while len(body) > space and others:
+        others = others[:-1]
+        body = encode_report(fields, others, challenge, echo)
+    return body
+
+
+class Schedule:
+    """When this node reports; ``next`` is the time of the next Report, infinite before the first was asked for."""
+
+    __slots__ = ("_interval_s", "_last", "_multicast", "_random", "_reported_at", "next")
+
+    def __init__(self, *, interval_s: float, multicast: bool, random: Callable[[int], bytes]) -> None:
+        self._interval_s = interval_s
+        self._multicast = multicast
+        self._random = random
+        self._last: Load | None = None
+        self._reported_at = -math.inf
+        self.next = math.inf
+
+    def earliest(self, members: int) -> float:
+        """When an edge may be reported."""
+        return self._reported_at + (GAP_LARGE_S if members > LARGE_GROUP else GAP_S)
+
+    def soon(self, now: float) -> None:
+        """Something else than the workload changed that all should know."""
+        self.next = min(self.next, max(now, self._reported_at + GAP_S))
+
+    def is_edge(self, load: Load) -> bool:
+        """Whether that load is to be reported at once."""
+        last = self._last
+        return last is None or load.flags != last.flags or abs(load.occupancy - last.occupancy) >= EDGE
+
+    def reported(self, load: Load, members: int, now: float) -> None:
+        """A Report went to all."""
+        self._last = load
+        self._reported_at = now
+        share = int.from_bytes(self._random(2), "big") / 65535
+        interval_s = report_interval_s(self._interval_s, members, self._multicast)
+        self.next = now + interval_s * (1 - JITTER + 2 * JITTER * share)
