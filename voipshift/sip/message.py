@@ -206,7 +206,10 @@ def _parse(octets: bytes) -> Request | Response:
     fields: list[Field] = known  # type: ignore[assignment]  # there is no None in it, or it is made anew
     if None in first or len(first) != len(known) or "," in first.get("via", ""):
         # Folded lines, names that are new to us, fields that come twice: the careful way.
-        fields, first = _indexed(_LINE_END.split(head)[1:])
+        start, *lines = _LINE_END.split(head)
+        if "\r" in start:
+            raise ProtocolViolation("a folded start line")
+        fields, first = _indexed(lines)
     if len(fields) > MAX_FIELDS:
         raise ProtocolViolation("more than 200 header fields")
     body = octets[end + 4 :]
