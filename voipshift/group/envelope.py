@@ -168,8 +168,10 @@ class ReplayWindow:
             self._seen = ((self._seen << ahead) | 1) & _WINDOW_MASK if ahead < WINDOW else 1
             self._newest = sequence
             return True
+        if ahead <= -WINDOW:
+            return False
         bit = 1 << -ahead
-        if ahead <= -WINDOW or self._seen & bit:
+        if self._seen & bit:
             return False
         self._seen |= bit
         return True

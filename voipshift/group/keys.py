@@ -109,10 +109,11 @@ def _read(file: str) -> list[bytes]:
     except OSError as error:
         reason = f"cannot be read: {error.strerror}; voipshift keygen FILE makes one"
         raise ConfigurationError(file, "", reason) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise ConfigurationError(file, "", "is not a file")
     with os.fdopen(descriptor, "rb") as reader:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigurationError(file, "", "is not a file")
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise ConfigurationError(file, "", f"can be read by others (mode {mode:04o}): chmod 600 it")
