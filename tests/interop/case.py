@@ -1,0 +1,56 @@
+"""What the interop tests have in common: when they run, which programs they need, and what they start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from tests.interop.program import PATIENCE_S, Program
+
+#: Between two looks at something that nobody tells of.
+LOOK_S = 0.05
+
+
+class InteropTestCase(TestCase):
+    """A test with real programs.
+
+    :cvar needs: the programs that must be there, by the names that a shell would find them under
+    """
+
+    #: One whole test; each wait within it has a bound of its own, and tells more when it is reached.
+    timeout = 90
+    needs: Sequence[str] = ()
+
+    if os.environ.get("VOIPSHIFT_INTEROP") != "1":
+        skip = "VOIPSHIFT_INTEROP=1 runs it"
+
+    def setUp(self) -> None:
+        """A program that is missing is a failure: a skipped test would promise what nobody has seen."""
+        missing = [program for program in ("setpriv", *self.needs) if shutil.which(program) is None]
+        if missing:
+            self.fail(f"not installed: {', '.join(missing)}")
+        self.folder = Path(self.mktemp()).resolve()
+        self.folder.mkdir()
+
+    def run_program(self, *words: str, folder: Path | None = None) -> Program:
+        """Start a program; what is left of it when the test is over is ended.
+
+        :param folder: the working directory, this test's own where none is given
+        """
+        program = Program(reactor, words, folder or self.folder)
+        self.addCleanup(program.close)
+        return program
+
+    async def until(self, so: Callable[[], bool], what: str) -> None:
+        """Wait until something is so that nobody tells of."""
+        deadline = reactor.seconds() + PATIENCE_S
+        while not so():
+            if reactor.seconds() > deadline:
+                self.fail(f"waited {PATIENCE_S:g} s in vain until {what}")
+            await deferLater(reactor, LOOK_S)
