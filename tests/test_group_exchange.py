@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.group_nodes import GROUP, ExchangeTestCase, Node, SkewedClock
 from voipshift.errors import NoAnswer
@@ -149,8 +149,9 @@ class Restarting(ExchangeTestCase):
         with capturedLogs() as events:
             other = Node(self.network, "b", "10.0.0.88", ["10.0.0.1"])
             self.network.run(30)
-        formats = [str(event.get("log_format")) for event in events]
-        self.assertEqual(sum("two nodes have the name" in text for text in formats), 1)
+        lines = [formatEvent(event) for event in events]
+        expected = "two nodes have one name: b at 10.0.0.88:7400 is ignored, b at 10.0.0.2:7400 is used; rename one"
+        self.assertEqual(lines.count(expected), 1)
         answer = a.ask("b")
         self.network.run(0.1)
         self.successResultOf(answer)

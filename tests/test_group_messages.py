@@ -160,7 +160,7 @@ class MessageTests(SynchronousTestCase):
         self.assertRaises(ProtocolViolation, decode_lapsed, {1: [one] * (MOST_LAPSED + 1)})
 
     def test_amounts_are_finite(self) -> None:
-        """An infinite occupancy or capacity of our own is sent as a very large one."""
+        """An infinite occupancy or capacity is read as a very large one."""
         load = Load("a", 1, 1, math.inf, math.inf)
         answer = decode_answer(unpack(encode_answer(1, [load], None)))
         self.assertEqual(answer.visited[0][3:5], (1e9, 1e9))

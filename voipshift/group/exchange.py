@@ -37,6 +37,9 @@ from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
 #: What is said expires after so many report intervals.
 FRESH_INTERVALS = 3
+#: The timer does not fire more often: each ask leaves a deadline behind, and most are over when it comes.
+REST_S = 0.005
+_UNICAST = int(Stream.UNICAST)
 
 
 class Exchange:
@@ -125,6 +128,7 @@ class Exchange:
         )
         self._running = False
         self._timer: IDelayedCall | None = None
+        self._rests_until = 0.0
         self._reports = Schedule(interval_s=report_interval_s, multicast=multicast is not None, random=random)
         self._edge_check = False
         self._receivers: dict[int, Callable[[Peer, dict[Any, Any], float, float], None]] = {
@@ -243,29 +247,26 @@ class Exchange:
         if peer.name != header.sender or len(body) < PRELUDE.size:
             raise ProtocolViolation("malformed")
         kind, clock_ms, incarnation = PRELUDE.unpack_from(body)
-        if header.stream != Stream.UNICAST and kind != (Kind.POLL if header.stream == Stream.HELLO else Kind.REPORT):
+        stream = header.stream
+        if stream != _UNICAST and kind != (Kind.POLL if stream == Stream.HELLO else Kind.REPORT):
             raise ProtocolViolation("wrong_stream")
         fields = unpack(body[PRELUDE.size :])
         clock_s = clock_ms / 1000
-        if kind == Kind.POLL:
+        receiver = self._receivers.get(kind)
+        if receiver is not None:
+            age_s = self._believed(peer, clock_s, incarnation, now)
+            receiver(peer, fields, age_s, now)
+        elif kind == Kind.POLL:
             self._perform(self._peers.polled(peer, messages.decode_poll(fields), now), now)
-            return
-        if kind == Kind.REPORT:
+        elif kind == Kind.REPORT:
             report = messages.decode_report(fields)
             if report.identity.name != peer.name or report.statement.load.node != peer.name:
                 raise ProtocolViolation("malformed")
             self._perform(self._peers.reported(peer, report, clock_s, now), now)
-        age_s = self._believed(peer, clock_s, now)
-        if incarnation > self.incarnation:
-            self._outlive(incarnation)
-        peer.heard_at = now
-        if kind == Kind.REPORT:
-            self._report_received(peer, report, header.stream == Stream.GROUP, now)
-            return
-        receiver = self._receivers.get(kind)
-        if receiver is None:
+            self._believed(peer, clock_s, incarnation, now)
+            self._report_received(peer, report, stream == Stream.GROUP, now)
+        else:
             raise ProtocolViolation("unknown_kind")
-        receiver(peer, fields, age_s, now)
 
     def _met(self, header: Header, now: float) -> Peer:
         if header.sender == self.name:
@@ -277,9 +278,10 @@ class Exchange:
         self._perform(effects, now)
         return peer
 
-    def _believed(self, peer: Peer, clock_s: float, now: float) -> float:
-        """The age of what a member said.
+    def _believed(self, peer: Peer, clock_s: float, incarnation: int, now: float) -> float:
+        """The age of what a member said, which is then alive.
 
+        :param incarnation: ours, as it believes
         :raises ProtocolViolation: it is none, or it said so too long ago
         """
         if peer.standing is not Standing.MEMBER:
@@ -289,6 +291,9 @@ class Exchange:
         if abs(age_s) > FRESH_INTERVALS * self._interval_s:
             self._perform(self._peers.doubted(peer, now), now)
             raise ProtocolViolation("stale")
+        if incarnation > self.incarnation:
+            self._outlive(incarnation)
+        peer.heard_at = now
         return age_s
 
     def _report_received(self, peer: Peer, report: messages.Report, in_group: bool, now: float) -> None:
@@ -384,19 +389,15 @@ class Exchange:
                     fields = messages.encode_statement(self._statement(), self._address)
                     self._speaker.report(peer, fields, (), challenge, echo)
                 case Joined(peer, _):
-                    self._log.info("{name} at {address} is a member", name=peer.name, address=peer.address)
+                    self._log.info("{peer} is a member", peer=peer)
                 case Gone(peer, member):
                     self._opener.forget(peer.boot)
                     self._asks.lost(peer)
                     if member:
                         self._left(peer.name)
                 case Doubled(holder, namesake):
-                    self._log.warn(
-                        "two nodes have the name {name}: the one at {other} is ignored, the one at {address} is used",
-                        name=holder.name,
-                        address=holder.address,
-                        other=namesake.address,
-                    )
+                    text = "two nodes have one name: {namesake} is ignored, {holder} is used; rename one"
+                    self._log.warn(text, namesake=namesake, holder=holder)
 
     def _surfaced(self, failure: Failure) -> None:
         self._log.failure("an attempt of a member could not be considered", failure)
@@ -426,7 +427,7 @@ class Exchange:
         """Have the timer fire no later than the earliest deadline; one that fires too early does no harm."""
         if not self._running:
             return
-        when = min(self._agenda.next, self._peers.next, self._reports.next)
+        when = max(self._rests_until, min(self._agenda.next, self._peers.next, self._reports.next))
         timer = self._timer
         if timer is None:
             self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._due)
@@ -436,6 +437,7 @@ class Exchange:
     def _due(self) -> None:
         self._timer = None
         now = self._clock.seconds()
+        self._rests_until = now + REST_S
         until = now + 1e-6
         try:
             self._agenda.due(now)

@@ -54,12 +54,6 @@ def _unpacked(octets: bytes) -> object:
         raise ProtocolViolation("malformed") from None
 
 
-def plain_load(load: Load) -> tuple[object, ...]:
-    """A load as it is sent."""
-    node, incarnation, sequence, occupancy, capacity, flags = load
-    return (node, incarnation, sequence, min(occupancy, LARGEST_LOAD), min(capacity, LARGEST_LOAD), flags)
-
-
 def document(name: str, doors: Mapping[str, Address]) -> bytes:
     """An identity packed by itself: the receiver knows the octets again and reads them once."""
     return pack([name, dict(doors)])
@@ -78,17 +72,19 @@ def read_identity(document: bytes) -> NodeIdentity:
 
 
 def read_load(value: object) -> Load:
-    """A node's load."""
+    """A node's load; every ask carries some, so that its fields are checked here and not one by one."""
     fields = read_array(value, 6, 64)
     node, incarnation, sequence, occupancy, capacity, flags = fields[:6]
-    return Load(
-        read_name(node),
-        read_whole(incarnation),
-        read_whole(sequence),
-        read_amount(occupancy),
-        read_amount(capacity),
-        read_whole(flags),
-    )
+    if (
+        type(node) is str
+        and 0 < len(node) <= LONGEST_NAME
+        and type(incarnation) is type(sequence) is type(flags) is int
+        and 0 <= incarnation <= LARGEST_NUMBER
+        and 0 <= sequence <= LARGEST_NUMBER
+        and 0 <= flags <= LARGEST_NUMBER
+    ):
+        return Load(node, incarnation, sequence, read_amount(occupancy), read_amount(capacity), flags)
+    raise ProtocolViolation("malformed")
 
 
 def read_other(value: object) -> tuple[str, Address]:
@@ -112,10 +108,10 @@ def read_whole(value: object, largest: int = LARGEST_NUMBER) -> int:
 
 
 def read_amount(value: object) -> float:
-    """A finite number from 0 on."""
+    """A number from 0 on; whatever is larger than the largest counts as that, infinity included."""
     # NaN compares false.
-    if (type(value) is float or type(value) is int) and 0 <= value <= LARGEST_LOAD:
-        return float(value)
+    if (type(value) is float or type(value) is int) and value >= 0:
+        return float(min(value, LARGEST_LOAD))
     raise ProtocolViolation("malformed")
 
 

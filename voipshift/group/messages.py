@@ -39,7 +39,6 @@ from voipshift.group.fields import (
     document,
     optional,
     pack,
-    plain_load,
     read_array,
     read_challenge,
     read_group_address,
@@ -181,7 +180,7 @@ def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:
     counts, load = statement.counts, statement.load
     numbers = [counts.calls, counts.leases, counts.accepted, counts.asked_on, counts.refused, counts.carried]
     return {
-        1: plain_load(load),
+        1: load,
         2: document(load.node, statement.doors),
         3: address,
         4: [*numbers, counts.peak, counts.limit],
@@ -213,7 +212,7 @@ def encode_ask(ask: Ask) -> bytes:
             7: host,
             8: port,
             9: attempt.trusted,
-            10: [plain_load(load) for load in ask.path],
+            10: ask.path,
             11: int(ask.left_s * 1000),
             12: ask.entry,
         }
@@ -227,7 +226,7 @@ def encode_pending(number: int) -> bytes:
 
 def encode_answer(number: int, visited: Sequence[Load], acceptance: Acceptance | None) -> bytes:
     """An Answer's map; of a longer list of visited nodes the last ones are sent."""
-    loads = [plain_load(load) for load in visited[-MOST_LOADS:]]
+    loads = visited[-MOST_LOADS:]
     if acceptance is None:
         return pack({1: number, 2: loads})
     node = acceptance.node

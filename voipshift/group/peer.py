@@ -62,6 +62,10 @@ class Peer:
         self.outgoing: Outgoing | None = None
         self.considered: dict[int, Considered] = {}
 
+    def __str__(self) -> str:
+        host, port = self.address or ("nowhere", 0)
+        return f"{self.name} at [{host}]:{port}" if ":" in host else f"{self.name} at {host}:{port}"
+
     def age(self, clock_s: float, now: float) -> float:
         """How long ago it said something at that time of its clock."""
         return now + self.clock_offset_s - clock_s
