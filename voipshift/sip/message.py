@@ -14,6 +14,8 @@ from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import Field, Message, unfold, value_of, write_line
 from voipshift.sip.grammar import KEYS, NameAddr, Via, first_value_end, is_token, key_of, number_of, parse_cseq
 
+__all__ = ("REASONS", "MalformedRequest", "Message", "Request", "Response", "parse", "request")
+
 #: Octets of a message: a UDP datagram cannot carry more, and nothing that sets up a call needs as much.
 MAX_MESSAGE = 65536
 #: Header lines of a message: ten times what a phone sends, few enough to be looked at one by one.
