@@ -338,7 +338,9 @@ class Attacking(ExchangeTestCase):
         for _ in range(3000):
             body = bytearray(random.choice(bodies))
             for _ in range(random.randrange(1, 4)):
-                body[random.randrange(17, len(body)) if random.random() < 0.9 else 0] = random.randrange(256)
+                body[random.randrange(17, len(body)) if random.random() < 0.9 else random.randrange(17)] ^= (
+                    random.randrange(256)
+                )
             if random.random() < 0.2:
                 del body[random.randrange(len(body)) :]
             b.exchange.received(seal(bytes(body), random.randbytes(4)), a.address)

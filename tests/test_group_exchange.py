@@ -51,7 +51,7 @@ class Meeting(ExchangeTestCase):
 
     def test_skewed_clock(self) -> None:
         """A clock that is hours off mutes nobody, and an ask loses none of its time."""
-        a, b = self.pair(skew_s=7200.0)
+        a, b = self.pair(skew_s=-7200.0)
         answer = self.successResultOf_after(a.ask("b"), 0.1)
         self.assertEqual(answer.node, b.identity)
         self.assertAlmostEqual(b.considered[0][2], 1.5, delta=0.01)

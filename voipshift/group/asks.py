@@ -113,15 +113,15 @@ class Asks:
             asking.interval_s = LONGEST_RESEND_S / 2
             asking.resend_at = now + asking.interval_s
 
-    def answered(self, peer: Peer, answer: Answer, now: float) -> Acceptance | None:
+    def answered(self, peer: Peer, answer: Answer, now: float) -> tuple[Acceptance, bytes] | None:
         """The member decided.
 
-        :returns: an acceptance that nobody waits for any more: its lease is to be given back
+        :returns: an acceptance that nobody waits for any more, and its attempt: the lease is to be given back
         """
         asking = self._asks.get(answer.number)
         if asking is None or asking.peer is not peer:
-            abandoned = self._abandoned.pop(answer.number, None)
-            return answer.acceptance if abandoned is not None else None
+            attempt = self._abandoned.pop(answer.number, None)
+            return (answer.acceptance, attempt) if attempt is not None and answer.acceptance is not None else None
         del self._asks[answer.number]
         if asking.state is State.ASKED:
             self._measure(asking, now)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.group.messages import Ask, Kind, encode_answer, encode_pending
-from voipshift.group.peer import Peer
+from voipshift.group.peer import FRESH_INTERVALS, Peer
 from voipshift.node import Acceptance, CallAttempt, Load
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Asks that are remembered, some 400 octets each: five seconds of 10 000 a second.
 MOST_CONSIDERED = 50_000
-#: How long after its deadline an Ask may still come in again, in report intervals: then it is stale.
-REPEATED_INTERVALS = 3
 
 Consider = Callable[
     [CallAttempt, tuple[Load, ...], float, Callable[[], None], str], "Deferred[Acceptance]"
@@ -79,7 +77,8 @@ class Considerations:
         self._consider = consider
         self._give_back = give_back
         self._surfaced = surfaced
-        self._kept_s = REPEATED_INTERVALS * report_interval_s
+        # After that an Ask that comes again is stale.
+        self._kept_s = FRESH_INTERVALS * report_interval_s
         self._memory: deque[Considered] = deque()
 
     def __len__(self) -> int:

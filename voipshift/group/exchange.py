@@ -25,18 +25,16 @@ from voipshift.group.agenda import Agenda
 from voipshift.group.asks import Asks
 from voipshift.group.considerations import Consider, Considerations
 from voipshift.group.envelope import BOOT_OCTETS, Header, Opener, Stream
-from voipshift.group.fields import pack, unpack
+from voipshift.group.fields import LARGEST_NUMBER, pack, unpack
 from voipshift.group.keys import Keys
-from voipshift.group.messages import MOST_LAPSED, PRELUDE, Ask, Kind, Lapsed, Statement
-from voipshift.group.peer import Peer, Standing
+from voipshift.group.messages import PRELUDE, Ask, Kind, Lapsed, Statement
+from voipshift.group.peer import FRESH_INTERVALS, Peer, Standing
 from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peers, Reply
 from voipshift.group.reports import Schedule
 from voipshift.group.speaker import Speaker
 from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
-#: What is said expires after so many report intervals.
-FRESH_INTERVALS = 3
 #: The timer does not fire more often: each ask leaves a deadline behind, and most are over when it comes.
 REST_S = 0.005
 _UNICAST = int(Stream.UNICAST)
@@ -88,7 +86,6 @@ class Exchange:
     ) -> None:
         self._clock = clock
         self._address = address
-        self._configured = list(members)
         self._multicast = multicast
         self._interval_s = report_interval_s
         self._statement = statement
@@ -105,6 +102,8 @@ class Exchange:
         self._opener = Opener(keys, self.name, self.boot)
         self._agenda = Agenda()
         self._peers = Peers(here=self.name, address=address, random=random, report_interval_s=report_interval_s)
+        for member in members:
+            self._peers.place(member, clock.seconds(), configured=True)
         self._speaker = Speaker(
             keys=keys,
             here=self.name,
@@ -142,11 +141,8 @@ class Exchange:
 
     def start(self) -> None:
         """Greet the configured members and report from now on."""
-        now = self._clock.seconds()
         self._running = True
-        for address in self._configured:
-            self._peers.place(address, now, configured=True)
-        self._reports.soon(now)
+        self._reports.soon(self._clock.seconds())
         self._due()
 
     def stop(self) -> None:
@@ -184,11 +180,15 @@ class Exchange:
             return fail(NoAnswer(silent=True))
         entry = path[0].node if path else self.name
         ask = Ask(self._asks.new_number(), attempt, path, left_s, entry)
-        answer: Deferred[Acceptance] = Deferred(lambda _: self._asks.cancel(ask.number, self._clock.seconds()))
+        answer: Deferred[Acceptance] = Deferred(lambda _: self._cancel(ask.number))
         if not self._asks.begin(ask, peer, self._clock.seconds(), answer.callback, answer.errback):
             return fail(NoAnswer(silent=False))
         self._arm()
         return answer
+
+    def _cancel(self, number: int) -> None:
+        self._asks.cancel(number, self._clock.seconds())
+        self._arm()
 
     def give_back(self, acceptance: Acceptance, attempt_id: bytes) -> None:
         """Nobody will use that lease: tell the node that gave it, or the nearest known on the way to it."""
@@ -199,17 +199,15 @@ class Exchange:
 
         :param leases: entry, attempt id and lease
         """
-        told: dict[str, list[tuple[bytes, str]]] = {}
+        told: dict[Peer, list[tuple[bytes, str]]] = {}
         for entry, attempt, lease in leases:
+            peer = self._peers.member(entry)
             if entry == self.name:
                 self._lapsed_here(attempt, lease)
-            else:
-                told.setdefault(entry, []).append((attempt, lease))
-        for entry, pairs in told.items():
-            peer = self._peers.member(entry)
-            for start in range(0, len(pairs) if peer else 0, MOST_LAPSED):
-                body = messages.encode_lapsed(Lapsed(leases=tuple(pairs[start : start + MOST_LAPSED])))
-                self._say(peer, Kind.LAPSED, body)  # type: ignore[arg-type]
+            elif peer is not None:
+                told.setdefault(peer, []).append((attempt, lease))
+        for peer, pairs in told.items():
+            self._speaker.lapsed(peer, pairs)
 
     def workload_changed(self, load: Load | None = None) -> None:
         """Report at once when this is an edge: full or not, draining or not, or the occupancy moved by 5 %.
@@ -328,7 +326,7 @@ class Exchange:
         late = self._asks.answered(peer, answer, now)
         if late is not None:
             self.counts["late_answer"] += 1
-            self.give_back(late, bytes(messages.ATTEMPT_OCTETS))
+            self.give_back(*late)
 
     def _withdraw_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
         withdraw = messages.decode_withdraw(fields)
@@ -362,6 +360,8 @@ class Exchange:
 
     def _outlive(self, incarnation: int) -> None:
         """An earlier boot of ours got that far: what we say counts only beyond it."""
+        if incarnation >= LARGEST_NUMBER:
+            raise ProtocolViolation("malformed")
         self.incarnation = incarnation + 1
         self._reports.soon(self._clock.seconds())
 

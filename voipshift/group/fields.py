@@ -19,7 +19,8 @@ from voipshift.node import Address, Load, NodeIdentity
 
 CHALLENGE_OCTETS = 8
 MOST_DOORS = 16
-LONGEST_TEXT = 1024
+#: What is longer does not fit in a datagram anyway.
+LONGEST_TEXT = 1200
 LONGEST_DOOR = 32
 LONGEST_HOST = 255
 #: Of an incarnation (ms since 1970), a sequence, a count: exact in every language's numbers.

@@ -52,7 +52,7 @@ from voipshift.group.fields import (
 )
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
-PRELUDE = struct.Struct(">BQQ")
+PRELUDE = struct.Struct(">BqQ")
 ATTEMPT_OCTETS = 16
 LEASE_OCTETS = 16
 #: A path is at most the hop limit's 7 long; a refusal names each visited node once more.
@@ -213,7 +213,7 @@ def encode_ask(ask: Ask) -> bytes:
             8: port,
             9: attempt.trusted,
             10: ask.path,
-            11: int(ask.left_s * 1000),
+            11: min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS),
             12: ask.entry,
         }
     )

@@ -15,6 +15,9 @@ from voipshift.node import Address, NodeIdentity
 if TYPE_CHECKING:
     from voipshift.group.considerations import Considered
 
+#: What is said expires after so many report intervals; who says nothing for as long is silent.
+FRESH_INTERVALS = 3
+
 
 class Standing(Enum):
     """What a boot is to us."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from voipshift.group.envelope import TOO_LONG, Outgoing, Stream
 from voipshift.group.keys import Keys
-from voipshift.group.messages import PRELUDE, Kind, Poll, encode_poll
+from voipshift.group.messages import MOST_LAPSED, PRELUDE, Kind, Lapsed, Poll, encode_lapsed, encode_poll
 from voipshift.group.peer import Peer
 from voipshift.group.reports import encode_fitting
 from voipshift.node import Address
@@ -88,6 +88,11 @@ class Speaker:
     def greet(self, peer: Peer, challenge: bytes) -> None:
         """Poll a peer."""
         self.say(peer, Kind.POLL, encode_poll(Poll(challenge, self._address)))
+
+    def lapsed(self, peer: Peer, leases: list[tuple[bytes, str]]) -> None:
+        """Tell a peer of attempts and their leases that ran out, as many in one datagram as fit."""
+        for start in range(0, len(leases), MOST_LAPSED):
+            self.say(peer, Kind.LAPSED, encode_lapsed(Lapsed(leases=tuple(leases[start : start + MOST_LAPSED]))))
 
     def _stream(self, peer: Peer) -> Outgoing:
         peer.outgoing = Outgoing(self._keys, Stream.UNICAST, self._boot, self._here, peer.boot, peer.name)
