@@ -22,7 +22,6 @@ from voipshift.sip.transaction import (
     Server,
     ServerTransaction,
     State,
-    timers_of,
 )
 
 A = Action
@@ -139,15 +138,15 @@ class TimerTests(SynchronousTestCase):
             (Server.PROCEEDING, {}, {}),
             (Server.COMPLETED, {"J": 32.0}, {"J": 0.0}),
         ):
-            self.assertEqual(dict(timers_of(state, False)), unreliable, state)
-            self.assertEqual(dict(timers_of(state, True)), reliable, state)
+            self.assertEqual(dict(state.timers), unreliable, state)
+            self.assertEqual(dict(state.reliable_timers), reliable, state)
 
     def test_entering_starts_and_leaving_stops(self) -> None:
         """What a transition starts and stops is the difference between its states; staying changes nothing."""
         for machine in MACHINES:
             for state in machine:
                 for move in state.moves.values():
-                    here, there = dict(timers_of(state, False)), dict(timers_of(move.state, False))
+                    here, there = dict(state.timers), dict(move.state.timers)
                     if move.state is state:
                         self.assertEqual((move.stop, move.start), ((), ()))
                         continue

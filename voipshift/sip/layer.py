@@ -46,7 +46,6 @@ from voipshift.sip.transaction import (
     ServerTransaction,
     State,
     Transaction,
-    timers_of,
 )
 from voipshift.sip.uri import DEFAULT_PORT
 
@@ -308,7 +307,8 @@ class TransactionLayer:
         self.timers.start(transaction, CANCEL_TIMER, CANCELLED_FOR, now)
 
     def _begin(self, transaction: Transaction, now: float) -> None:
-        for timer, duration in timers_of(transaction.state, transaction.reliable):
+        state = transaction.state
+        for timer, duration in state.reliable_timers if transaction.reliable else state.timers:
             self.timers.start(transaction, timer, duration, now)
 
     def _enter(self, transaction: Transaction, move: Move, now: float, effects: list[Effect]) -> None:

@@ -45,12 +45,16 @@ class State(Enum):
 
     :ivar moves: what each input does, over unreliable transports
     :ivar reliable_moves: over reliable ones
+    :ivar timers: those that run in it, and how long, over unreliable transports
+    :ivar reliable_timers: over reliable ones
     :ivar undecided: there is more to come of the transaction than absorbing what is sent again
     """
 
     def __init__(self, word: str) -> None:
         self.moves: dict[str, Move] = {}
         self.reliable_moves: dict[str, Move] = {}
+        self.timers: tuple[tuple[str, float], ...] = ()
+        self.reliable_timers: tuple[tuple[str, float], ...] = ()
         self.undecided = word in ("Calling", "Trying", "Proceeding")
 
 
@@ -281,6 +285,8 @@ _LONGEST: dict[str, float] = {"A": timers.TIMER_B, "E": T2, "G": T2}
 
 def _prepare() -> None:
     for state, row in _TABLE.items():
+        state.timers = tuple(_durations(state, reliable=False).items())
+        state.reliable_timers = tuple(_durations(state, reliable=True).items())
         for name, (following, action) in row.items():
             state.moves[name] = _move(state, following, action, reliable=False)
             state.reliable_moves[name] = _move(state, following, action, reliable=True)
@@ -298,11 +304,6 @@ def _move(state: State, following: State, action: Action, *, reliable: bool) -> 
 def _durations(state: State, reliable: bool) -> dict[str, float]:
     every = {name: slow if reliable else fast for name, fast, slow in _TIMERS.get(state, ())}
     return {name: duration for name, duration in every.items() if duration is not None}
-
-
-def timers_of(state: State, reliable: bool) -> tuple[tuple[str, float], ...]:
-    """The timers that begin with a transaction that begins in this state."""
-    return tuple(_durations(state, reliable).items())
 
 
 _prepare()
