@@ -118,6 +118,7 @@ class SipServer:
     def respond(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a response in a server transaction."""
         self._perform(self.layer.respond(transaction, response, self._now()))
+        self._keep_time()
 
     def request(self, request: Request, to: Hop, correspondent: Correspondent) -> ClientTransaction:
         """Send a request in a client transaction of its own; its responses go to the correspondent."""
