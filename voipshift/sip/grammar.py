@@ -31,16 +31,16 @@ _QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 # A value may be a host too (RFC 5118 4.5 has a bare IPv6 address), or what no grammar foresees: all but separators.
 _PARAMETERS = rf'((?:[ \t]*+;[ \t]*+{_TOKEN}++(?:[ \t]*+=[ \t]*+(?:{_QUOTED}|[^\s;,"<>]++))?+)*+)[ \t]*+'
 _VIA = re.compile(
-    rf"({_TOKEN}++)[ \t]*+/[ \t]*+({_TOKEN}++)[ \t]*+/[ \t]*+({_TOKEN}++)[ \t]++"
+    rf"[ \t]*+({_TOKEN}++)[ \t]*+/[ \t]*+({_TOKEN}++)[ \t]*+/[ \t]*+({_TOKEN}++)[ \t]++"
     rf"({HOST})(?:[ \t]*+:[ \t]*+([0-9]{{1,5}}))?{_PARAMETERS}(?:,|\Z)",
     re.DOTALL | re.ASCII,
 )
 # A display name should be tokens or a quoted string; what phones write unquoted is taken as it is, up to a separator.
 _NAME_ADDR = re.compile(
-    rf'(?:({_QUOTED}|[^"<>,;]*+)[ \t]*+<({_SCHEME}:[^<>\s"]++)>|({_SCHEME}:[^<>\s;,"?]++)){_PARAMETERS}',
+    rf'[ \t]*+(?:({_QUOTED}|[^"<>,;]*+)[ \t]*+<({_SCHEME}:[^<>\s"]++)>|({_SCHEME}:[^<>\s;,"?]++)){_PARAMETERS}',
     re.DOTALL | re.ASCII,
 )
-_CSEQ = re.compile(rf"([0-9]{{1,10}}+)[ \t]++({_TOKEN}++)")
+_CSEQ = re.compile(rf"[ \t]*+([0-9]{{1,10}}+)[ \t]++({_TOKEN}++)[ \t]*+")
 _PARAMETER = re.compile(rf';[ \t]*+({_TOKEN}++)(?:[ \t]*+=[ \t]*+({_QUOTED}|[^\s;,"<>]++))?', re.DOTALL | re.ASCII)
 # What opens and never closes goes to the end, so that many openings are not each looked for an end.
 _PIECE = re.compile(r'(?:[^",<]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|<[^>]*+>?+)++', re.DOTALL)
@@ -224,12 +224,13 @@ class NameAddr:
         return matched if isinstance(matched, NameAddr) else cls.of(matched)
 
     @classmethod
-    def match(cls, text: str) -> re.Match[str] | NameAddr:
+    def match(cls, text: str, start: int = 0) -> re.Match[str] | NameAddr:
         """Make sure that the text is one value, and leave what it says for later (:meth:`of`).
 
+        :param start: where the value begins, blanks included: behind the colon of a header line
         :raises ProtocolViolation: when it is none
         """
-        match = _NAME_ADDR.fullmatch(text)
+        match = _NAME_ADDR.fullmatch(text, start)
         if match is None:
             raise ProtocolViolation("not a name-addr or addr-spec")
         # With more than one parameter there may be one that comes twice.
@@ -281,12 +282,13 @@ class Via:
         self.version = version
 
     @classmethod
-    def parse(cls, text: str) -> Via:
+    def parse(cls, text: str, start: int = 0) -> Via:
         """Read the first value of a list of Via values.
 
+        :param start: where the list begins, blanks included: behind the colon of a header line
         :raises ProtocolViolation: when it is none
         """
-        match = _VIA.match(text)
+        match = _VIA.match(text, start)
         if match is None:
             raise ProtocolViolation("not a Via")
         name, version, transport, host, port, parameters = match.groups()
@@ -324,12 +326,13 @@ class Via:
         return f"<Via {self}>"
 
 
-def parse_cseq(text: str) -> tuple[int, str]:
+def parse_cseq(text: str, start: int = 0) -> tuple[int, str]:
     """Read a CSeq: its number and method.
 
+    :param start: where it begins, blanks included: behind the colon of a header line
     :raises ProtocolViolation: when it is none
     """
-    match = _CSEQ.fullmatch(text)
+    match = _CSEQ.fullmatch(text, start)
     if match is None:
         raise ProtocolViolation("not a CSeq")
     number = int(match[1])

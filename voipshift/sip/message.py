@@ -231,7 +231,7 @@ def _parse(octets: bytes) -> Request | Response:
 
 
 def _indexed(lines: list[str]) -> tuple[list[Field], dict[str | None, str]]:
-    """Name each line and find the first of each name, where a name is unusual or comes twice."""
+    """Name each line and find the first of each name, unfolded."""
     fields: list[Field] = []
     first: dict[str | None, str] = {}
     vias = 0
@@ -241,7 +241,7 @@ def _indexed(lines: list[str]) -> tuple[list[Field], dict[str | None, str]]:
             raise ProtocolViolation("a header line without a colon")
         key = KEYS.get(name) or key_of(unfold(name))
         if key not in first:
-            first[key] = line
+            first[key] = unfold(line) if "\r" in line else line
         elif key in _SINGLE:
             raise ProtocolViolation(f"a second {key}")
         if key == "via":
@@ -284,10 +284,14 @@ def _response(line: str, fields: list[Field], first: dict[str, str]) -> Response
 def _check(message: Message, first: dict[str, str]) -> str:
     """Look at what every element depends on, keep it in the message, and say the CSeq's method."""
     try:
-        message._via = Via.parse(value_of(first["via"]))
-        message._from = NameAddr.match(value_of(first["from"]))
-        message._to = NameAddr.match(value_of(first["to"]))
-        message._cseq = cseq = parse_cseq(value_of(first["cseq"]))
+        line = first["via"]
+        message._via = Via.parse(line, line.index(":") + 1)
+        line = first["from"]
+        message._from = NameAddr.match(line, line.index(":") + 1)
+        line = first["to"]
+        message._to = NameAddr.match(line, line.index(":") + 1)
+        line = first["cseq"]
+        message._cseq = cseq = parse_cseq(line, line.index(":") + 1)
         if not value_of(first["call-id"]):
             raise ProtocolViolation("an empty Call-ID")
     except KeyError as missing:
