@@ -16,8 +16,13 @@ from voipshift.sip.grammar import NameAddr
 from voipshift.sip.message import Request
 from voipshift.sip.uri import SipUri, is_ip_address
 
-#: What is answered to a request that would be relayed to somebody who has no part in the call.
-NOT_A_PARTY = ProtocolViolation("Not A Party Of This Call", 403)
+
+def not_a_party() -> ProtocolViolation:
+    """What is answered to a request that would be relayed to somebody who has no part in the call.
+
+    Made anew each time: an exception keeps every place that it was raised at, and all that was in use there.
+    """
+    return ProtocolViolation("Not A Party Of This Call", 403)
 
 
 def uri_of(value: str) -> SipUri | None:
@@ -77,7 +82,7 @@ class Routing:
         while mine < len(routes) and self.names_us(routes[mine]):
             mine += 1
         rest = routes[mine:]
-        if rest and self.names_us(f"<{copy.uri}>"):
+        if rest and self._was_recorded(copy.uri):
             last = uri_of(rest.pop())
             if last is None:
                 raise ProtocolViolation("Bad Route")
@@ -88,6 +93,11 @@ class Routing:
             for value in rest:
                 copy.add("Route", value)
         return copy
+
+    def _was_recorded(self, text: str) -> bool:
+        """Whether a Request-URI is what this node writes into a Record-Route, which nobody is called by."""
+        uri = uri_of(f"<{text}>")
+        return uri is not None and uri.user is None and "lr" in uri.parameters and uri.address() in self._ours
 
     def names_us(self, value: str) -> bool:
         """Whether a Route value or a URI in angle brackets is this node's."""
@@ -110,7 +120,7 @@ class Routing:
             return None
         address = address_of(routes[0])
         if address is None or not (address in parties or address in self._gateways or self._is_member(address)):
-            raise NOT_A_PARTY
+            raise not_a_party()
         return address
 
     def next_hop(self, request: Request, call: Call, to: End) -> Address:
@@ -136,7 +146,7 @@ class Routing:
             return to.address
         address = uri.address()
         if address not in call.parties and address not in self._gateways:
-            raise NOT_A_PARTY
+            raise not_a_party()
         return address
 
 
