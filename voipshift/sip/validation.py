@@ -40,11 +40,13 @@ class Objection(NamedTuple):
 def objection(request: Request, ours: frozenset[Address]) -> Objection | None:
     """Look at a request as a proxy must (section 16.3); None when nothing is wrong.
 
+    OPTIONS that may go no further is for this node to answer (item 3).
+
     :param ours: the addresses of this node as they stand in a Via
     """
     if request.uri[:4] not in _COMMON and scheme_of(request.uri) not in SCHEMES:
         return Objection(416)
-    if request.max_forwards == 0:
+    if request.max_forwards == 0 and (request.method != "OPTIONS" or request.to_tag):
         return Objection(483)
     if request.has("Proxy-Require"):
         return _unsupported(request.values("Proxy-Require"))
