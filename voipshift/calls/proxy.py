@@ -157,7 +157,10 @@ class Proxy:
         if context.call is not None and to in self._plan.addresses and not request.to_tag and not request.has("Route"):
             request.uri = _at_gateway(request.uri, to)
         listener = context.server.source.listener
-        mark = f";{PASSED_ON}" if context.call is None and not request.to_tag else ""
+        mark = ""
+        if context.call is None and not request.to_tag:
+            mark = f";{PASSED_ON}"
+            listener = 0  # the address by which members know this node, and believe its mark
         return self._request(self._onward(request, listener, mark), Hop(*to, listener), context)
 
     def respond_statelessly(self, response: Response) -> None:

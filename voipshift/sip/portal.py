@@ -15,6 +15,7 @@ Requests inside a dialog belong to the proxy, which carries calls.  No socket an
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -28,7 +29,7 @@ from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
-from voipshift.sip.uri import SipUri, host_port, scheme_of
+from voipshift.sip.uri import SipUri, TelUri, host_port, scheme_of
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 
 #: The URI parameter in which a lease travels with the Contact of a 302.
@@ -47,6 +48,8 @@ MAX_TRUST_MEMORY = 4096
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE")
 ACCEPT = ("Accept", "application/sdp")
+#: Requests that are nothing outside a dialog (RFC 3261 section 15.1.2, RFC 3262, 3311, 6086).
+WITHIN_A_DIALOG = frozenset(("BYE", "PRACK", "UPDATE", "INFO"))
 
 
 class Delegation(Protocol):
@@ -155,7 +158,7 @@ class Portal:
             if wrong is not None:
                 self._answer(transaction, wrong.status, wrong.fields)
                 return
-            uri = None if scheme_of(request.uri) == "tel" else SipUri.parse(request.uri)
+            uri = TelUri.parse(request.uri) if scheme_of(request.uri) == "tel" else SipUri.parse(request.uri)
             if request.to_tag:
                 self._carrier.within(transaction)
             elif request.method == "INVITE":
@@ -175,6 +178,8 @@ class Portal:
                 self._refuse(transaction)
             else:
                 self._answer(transaction, 200, (ALLOW, ACCEPT))
+        elif request.method in WITHIN_A_DIALOG:
+            self._answer(transaction, 481)
         elif request.method in METHODS:
             self._answer(transaction, 405, (ALLOW,))
         else:
@@ -182,19 +187,19 @@ class Portal:
 
     # An initial INVITE, step by step.
 
-    def _invited(self, invite: ServerTransaction, uri: SipUri | None) -> None:
-        request = invite.request
-        if uri is None:
-            self._place(invite, request.uri, request.uri[4:].partition(";")[0])
+    def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
+        target = invite.request.uri
+        if isinstance(uri, TelUri):
+            self._decide(invite, target, target[4:].partition(";")[0], alone=False)
             return
         owner = self._whose(uri.address())
         if owner is not None and owner != self._name:
             self._carrier.pass_on(invite, uri.address())
             return
         callee = uri.user or ""
-        promised = uri.parameters.get(LEASE)
-        if promised is not None:
-            lease = self._leases.get(promised)
+        promised = LEASE in uri.parameters
+        if promised:
+            lease = self._leases.get(uri.parameters[LEASE] or "")
         elif owner is not None and len(self._leases):
             lease = self._leases.find(invite.source.host, callee[:MAX_NAME], self._now())
         else:
@@ -203,8 +208,12 @@ class Portal:
             self._leases.arrive(lease.id)
             self._carrier.carry(invite, lease.attempt.target, lease.hops)
             return
-        target = str(uri.without_parameter(LEASE)) if promised is not None else request.uri
-        if promised is not None or len(target) > MAX_TARGET or self._passed_on(invite):
+        if promised:
+            target = str(uri.without_parameter(LEASE))
+        self._decide(invite, target, callee, alone=promised or self._passed_on(invite))
+
+    def _decide(self, invite: ServerTransaction, target: str, callee: str, *, alone: bool) -> None:
+        if alone or len(target) > MAX_TARGET:
             self._decide_alone(invite, target, callee)
         else:
             self._place(invite, target, callee)
@@ -276,7 +285,11 @@ class Portal:
             self._refuse(invite)
 
     def _failed(self, failure: Failure, invite: ServerTransaction) -> None:
-        """Our own fault: the chain ends here, and the client is told."""
+        """The chain ends here, and the client is told: the call cannot be carried, or it is our own fault."""
+        violation = failure.value
+        if isinstance(violation, ProtocolViolation):
+            self._answer(invite, violation.status, reason=violation.reason)
+            return
         self._log.failure("a call attempt was not decided", failure)
         self._answer(invite, 500)
 
@@ -284,7 +297,7 @@ class Portal:
         """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""
         fields: tuple[tuple[str, str], ...] = ()
         if len(transaction.request.vias) == 1:
-            fields = (("Retry-After", str(round(RETRY_AFTER_S * (0.5 + self._draw())))),)
+            fields = (("Retry-After", str(math.ceil(RETRY_AFTER_S * (0.5 + self._draw())))),)
         self._answer(transaction, 503, fields)
 
     def _answer(
