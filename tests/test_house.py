@@ -120,7 +120,7 @@ class RuleTests(SynchronousTestCase):
             ("tap", "from twisted.internet import reactor\nfrom voipshift.sip.server import SipServer"),
             ("demo.run", "from voipshift.udp import open_port\nfrom voipshift.demo.caller import Caller"),
             ("delegation", "from twisted.internet.defer import Deferred"),
-            ("calls.proxy", "from twisted.internet import defer"),
+            ("sip.portal", "from twisted.internet import defer"),
             ("sip.layer", "if TYPE_CHECKING:\n    from twisted.internet.interfaces import IReactorTime"),
             ("sip.layer", "from twisted.logger import Logger\nfrom voipshift.sip import message"),
         ]:
