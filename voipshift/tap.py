@@ -291,6 +291,9 @@ class Node(Service):
         return self._whose(address) not in (None, self.identity.name)
 
     def _group_full(self) -> bool:
+        """Whether a monitor should look elsewhere: this node drains, or nobody in the group has room."""
+        if self.workload.draining:
+            return True
         now = self._reactor.seconds()
         if self.workload.room(now):
             return False
