@@ -36,6 +36,11 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(ringing.via.branch, "z9hG4bKp")
         self.assertEqual(ringing.to_tag, "b1")
 
+    def test_version_in_any_case(self) -> None:
+        """7.1: the version is compared without regard to case, and MUST be sent in upper case."""
+        self.assertTrue(parsed(changed(INVITE, ("1 SIP/2.0", "1 sip/2.0"))).octets().startswith(INVITE[:34]))
+        self.assertTrue(answered(changed(RINGING, ("SIP/2.0 180", "Sip/2.0 180"))).octets().startswith(b"SIP/2.0 180 "))
+
     def test_reason_may_be_anything(self) -> None:
         """RFC 4475 3.1.1.13 and 3.1.1.14: a reason phrase of any octets, or none."""
         self.assertEqual(answered(changed(RINGING, ("180 Ringing", "100 "))).reason, "")

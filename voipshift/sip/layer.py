@@ -155,7 +155,6 @@ class TransactionLayer:
         known = self._servers.get(key if method == "INVITE" else f"{key}\n{method}")
         if known is not None:
             return self._again(known)
-        request.stamp(source.host, source.port)
         if method == "CANCEL":
             return self._cancelled(key, request, source, now, reliable)
         if self.undecided >= self._max_undecided:
@@ -295,6 +294,7 @@ class TransactionLayer:
         return effects
 
     def _serve(self, key: str, request: Request, source: Hop, now: float, reliable: bool) -> ServerTransaction:
+        request.stamp(source.host, source.port)
         hop = response_hop(request.via, source, force_rport=self._force_rport)
         self._servers[key] = transaction = ServerTransaction(key, request, source, hop, reliable)
         self._begin(transaction, now)

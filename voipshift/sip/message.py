@@ -215,7 +215,7 @@ def _parse(octets: bytes) -> Request | Response:
     if len(fields) > MAX_FIELDS:
         raise ProtocolViolation("more than 200 header fields")
     body = octets[end + 4 :]
-    if start[:4] == "SIP/":
+    if start[:4].upper() == "SIP/":
         message: Request | Response = _response(start, fields, first)  # type: ignore[arg-type]
     else:
         message = _request(start, fields, first)  # type: ignore[arg-type]
