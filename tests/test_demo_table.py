@@ -42,8 +42,8 @@ class LiveTableTest(SynchronousTestCase):
         table.close()
         shown = text.getvalue()
         self.assertEqual(shown.count("The group"), 1)
-        self.assertEqual(row_of(shown, "primary")[-5:], ["18", "2", "20", "60", "140"])
-        self.assertEqual(row_of(shown, "member1")[-5:], ["30", "0", "unlimited", "70", "0"])
+        self.assertEqual(row_of(shown, "primary")[-4:], ["18 of 20", "2", "60", "140"])
+        self.assertEqual(row_of(shown, "member1")[-4:], ["30 of unlimited", "0", "70", "0"])
         self.assertIn("4/10", shown)
         self.assertIn("3 completed", shown)
 

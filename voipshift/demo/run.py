@@ -74,6 +74,8 @@ def main(arguments: Namespace) -> int:
 
     reactor = cast(Reactor, installed)
     demo = Demo(reactor, arguments)
+    # A shell starts what runs in its background with SIGINT ignored, and the reactor would leave it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     reactor.callWhenRunning(demo.begin)
     reactor.run()
     return demo.status
@@ -90,6 +92,7 @@ class Demo:
         self._arguments = arguments
         self._errors = Console(stderr=True)
         self._interrupted = False
+        self._stopping = False
         self.status = 0
 
     def begin(self) -> None:
@@ -113,15 +116,18 @@ class Demo:
                 if arguments.serve:
                     await self._serve(processes, group_plan)
                 runs = {f"group of {arguments.nodes}": await self._run(processes, group_plan, "The group")}
-                if not arguments.json:
+                if not arguments.json and arguments.nodes > 1:
                     runs["primary alone"] = await self._run(processes, alone_plan, "The same calls, the primary alone")
         finally:
+            self._stopping = True
             await processes.close()
-        group_run = next(iter(runs.values()))
         if arguments.json:
-            print(json.dumps(group_run.object()), flush=True)
+            _print_object(next(iter(runs.values())).object())
         else:
             Console().print(comparison(runs))
+        for title, run in runs.items():
+            for reason, count in run.reasons.items():
+                self._say(f"{title}: {count} failed: {reason}")
         self.status = int(any(run.failed for run in runs.values()))
 
     async def _serve(self, processes: Processes, group_plan: Plan) -> None:
@@ -130,8 +136,8 @@ class Demo:
             group = await self._start(closing, processes, group_plan)
             for node in group.nodes:
                 node.ended.addCallback(self._say_ended, node)
-            serving = {"nodes": [_doors(node) for node in group.nodes], "gateway": text_of(group_plan.gateway)}
-            print(json.dumps(serving), flush=True)
+            doors = [_doors(node) for node in group.nodes]
+            _print_object({"nodes": doors, "gateway": text_of(group_plan.gateway)})
             if self._errors.is_terminal:
                 self._draw(closing, LiveTable(self._errors, "The group", None), group, Summary())
             await Deferred()
@@ -219,9 +225,12 @@ class Demo:
         )
 
     def _say_ended(self, how: str, node: NodeProcess) -> str:
-        if not self._interrupted:
-            self._errors.print(f"{node.name}: {how}", markup=False, highlight=False)
+        if not self._stopping:
+            self._say(f"{node.name}: {how}")
         return how
+
+    def _say(self, line: str) -> None:
+        self._errors.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _ended_badly(self, failure: Failure) -> None:
         """Turn what the flow raised into the exit status, and an error that we know into its line."""
@@ -229,10 +238,8 @@ class Demo:
             self.status = 0 if self._arguments.serve else INTERRUPTED
             return
         self.status = 1
-        if failure.check(VoipshiftError):
-            self._errors.print(
-                f"voipshift demo: {failure.getErrorMessage()}", markup=False, highlight=False, soft_wrap=True
-            )
+        if failure.check(VoipshiftError, OSError):
+            self._say(f"voipshift demo: {failure.getErrorMessage()}")
         else:
             failure.printTraceback(sys.stderr)
 
@@ -250,7 +257,12 @@ class Demo:
 
 
 def _count(ended: Ended, summary: Summary) -> None:
-    summary.ended(ended.outcome, redirects=ended.redirects, setup_s=ended.setup_s)
+    summary.ended(ended.outcome, redirects=ended.redirects, setup_s=ended.setup_s, reason=ended.reason)
+
+
+def _print_object(made: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(made) + "\n")  # at once, for whoever reads a line may stop reading then
+    sys.stdout.flush()
 
 
 def _rows(group: Group) -> list[Row]:

@@ -6,6 +6,7 @@ Pure.  ``attempted = completed + refused + failed`` holds once every call has en
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -38,7 +39,11 @@ class NodeFigures:
 
 @dataclass(slots=True)
 class Summary:
-    """Counts of one run of the caller."""
+    """Counts of one run of the caller.
+
+    :ivar setups_s: the set-up time of each call that was answered
+    :ivar reasons: why calls failed, and how many
+    """
 
     completed: int = 0
     refused: int = 0
@@ -46,16 +51,18 @@ class Summary:
     redirected: int = 0
     setups_s: list[float] = field(default_factory=list)
     nodes: Mapping[str, NodeFigures] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
 
     @property
     def attempted(self) -> int:
         return self.completed + self.refused + self.failed
 
-    def ended(self, outcome: Outcome, *, redirects: int, setup_s: float | None) -> None:
+    def ended(self, outcome: Outcome, *, redirects: int, setup_s: float | None, reason: str = "") -> None:
         """Count one call.
 
         :param redirects: how many 302 it followed
         :param setup_s: from the first INVITE to the final 200; None when there was none
+        :param reason: why it failed, if it did
         """
         if outcome is Outcome.COMPLETED:
             self.completed += 1
@@ -63,6 +70,7 @@ class Summary:
             self.refused += 1
         else:
             self.failed += 1
+            self.reasons[reason] += 1
         self.redirected += redirects > 0
         if setup_s is not None:
             self.setups_s.append(setup_s)

@@ -17,7 +17,7 @@ from rich.text import Text
 from voipshift.demo.summary import Summary, limit_of
 
 #: Cells of a node's occupancy bar.
-BAR = 20
+BAR = 10
 
 
 class Row(NamedTuple):
@@ -55,8 +55,8 @@ class LiveTable:
         """Draw the present state."""
         parts: list[RenderableType] = [node_table(self._title, rows)]
         if self._progress is not None:
-            outcome = f"{summary.completed} completed, {summary.redirected} of all redirected, "
-            outcome += f"{summary.refused} refused, {summary.failed} failed"
+            outcome = f"{summary.completed} completed, {summary.refused} refused, {summary.failed} failed; "
+            outcome += f"{summary.redirected} redirected"
             self._progress.update(self._progress.task_ids[0], completed=summary.attempted, outcome=outcome)
             parts.append(self._progress)
         if not self._shown:
@@ -68,6 +68,8 @@ class LiveTable:
         """Leave the last state standing."""
         if self._shown:
             self._live.stop()
+            if not self._live.console.is_terminal:
+                self._live.console.line()
             self._shown = False
 
 
@@ -76,12 +78,13 @@ def node_table(title: str, rows: Iterable[Row]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("node")
     table.add_column("state")
-    table.add_column("occupancy")
-    for heading in ("calls", "leases", "limit", "accepted", "asked on"):
+    table.add_column("occupancy", no_wrap=True)
+    for heading in ("calls", "leases", "accepted", "asked on"):
         table.add_column(heading, justify="right")
     for row in rows:
-        figures = (row.calls, row.leases, limit_of(row.limit), row.accepted, row.asked_on)
-        table.add_row(row.name, row.state, _bar(row.occupancy), *map(str, figures))
+        calls = f"{row.calls} of {limit_of(row.limit)}"
+        figures = (row.leases, row.accepted, row.asked_on)
+        table.add_row(row.name, row.state, _bar(row.occupancy), calls, *map(str, figures))
     return table
 
 
