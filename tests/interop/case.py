@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -47,10 +47,13 @@ class InteropTestCase(TestCase):
         self.addCleanup(program.close)
         return program
 
-    async def until(self, so: Callable[[], bool], what: str) -> None:
+    async def until(self, so: Callable[[], bool | Awaitable[bool]], what: str) -> None:
         """Wait until something is so that nobody tells of."""
         deadline = reactor.seconds() + PATIENCE_S
-        while not so():
+        while True:
+            is_so = so()
+            if is_so if isinstance(is_so, bool) else await is_so:
+                return
             if reactor.seconds() > deadline:
                 self.fail(f"waited {PATIENCE_S:g} s in vain until {what}")
             await deferLater(reactor, LOOK_S)

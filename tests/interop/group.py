@@ -21,7 +21,9 @@ OWN_GATEWAY_OFFSET = 960
 #: Where base ports are looked for: below the ports that Linux gives to whoever asks for any (32768 and above).
 BASE_PORTS = range(20_000, 31_000, 1000)
 
+#: The two commands, run by the interpreter that runs the tests wherever their scripts lie.
 VOIPSHIFT = (sys.executable, "-m", "voipshift.cli")
+TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 
 
 @dataclass(frozen=True, slots=True)

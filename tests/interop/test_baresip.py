@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.interop.case import InteropTestCase
 from tests.interop.group import Group, free_ports, serve
 from tests.interop.program import Program
+from voipshift.demo.plan import LOOPBACK, SECOND_SIP_OFFSET, text_of
 
 CONFIG = """\
 sip_listen {client}
@@ -22,6 +23,8 @@ audio_source aufile,{folder}/silence.wav
 audio_player aufile,{folder}/heard.wav
 """
 SAMPLES_PER_S = 8000
+#: What the telephone hears of a call from its INVITE to its BYE.
+REDIRECTED_ONCE = ["302 Moved Temporarily", "180 Ringing", "200 OK", "200 OK"]
 #: Where distributions install its modules.
 MODULES = ("baresip/modules/menu.so", "*/baresip/modules/menu.so")
 
@@ -31,19 +34,19 @@ class BaresipTests(InteropTestCase):
 
     needs = ("baresip",)
 
-    async def setUp(self) -> None:
-        super().setUp()
-        self.modules = next((found.parent for each in MODULES for found in Path("/usr/lib").glob(each)), None)
-        self.assertIsNotNone(self.modules, "baresip is there, but none of its modules")
-        self.group = await serve(self, free_ports(), {"primary": 0, "member1": 10, "member2": 10})
+    async def full_primary(self) -> Group:
+        """Bring up a group whose primary accepts nothing itself."""
+        return await serve(self, free_ports(), {"primary": 0, "member1": 10, "member2": 10})
 
-    def telephone(self, account: str = "") -> Program:
+    def telephone(self, group: Group, account: str = "") -> Program:
         """Start a telephone whose server is the primary, and dial.
 
         :param account: further parameters of its account
         """
-        primary, (host, port) = self.group.primary.sip, self.group.client
-        config = CONFIG.format(client=f"{host}:{port}", modules=self.modules, folder=self.folder)
+        modules = next((found.parent for each in MODULES for found in Path("/usr/lib").glob(each)), None)
+        self.assertIsNotNone(modules, "baresip is there, but none of its modules")
+        primary, (host, port) = group.primary.sip, group.client
+        config = CONFIG.format(client=f"{host}:{port}", modules=modules, folder=self.folder)
         (self.folder / "config").write_text(config)
         (self.folder / "accounts").write_text(f"<sip:alice@{primary}>;regint=0;auth_pass=none{account}\n")
         with wave.open(str(self.folder / "silence.wav"), "wb") as silence:
@@ -65,20 +68,29 @@ class BaresipTests(InteropTestCase):
 
     async def test_a_call_is_shifted(self) -> None:
         """It is redirected once, goes to the member that accepted, is answered, and its BYE is confirmed."""
-        telephone = self.telephone()
-        statuses = await self.call(telephone)
-        self.assertEqual(statuses, ["302 Moved Temporarily", "180 Ringing", "200 OK", "200 OK"])
+        group = await self.full_primary()
+        telephone = self.telephone(group)
+        self.assertEqual(await self.call(telephone), REDIRECTED_ONCE)
         first, second = invited(telephone.output)
-        self.assertEqual(first, self.group.primary.sip)
-        self.assertIn(second, [member.sip for member in self.group.members])
+        self.assertEqual(first, group.primary.sip)
+        self.assertIn(second, [member.sip for member in group.members])
 
     async def test_an_outbound_proxy_is_not_left(self) -> None:
-        """With the primary as outbound proxy the redirected INVITE comes back to it, and is passed on, not redirected."""
-        primary = self.group.primary.sip
-        telephone = self.telephone(f';outbound="sip:{primary}"')
-        statuses = await self.call(telephone)
-        self.assertEqual(statuses, ["302 Moved Temporarily", "180 Ringing", "200 OK", "200 OK"])
+        """With the primary as outbound proxy the redirected INVITE comes back to it; it is passed on."""
+        group = await self.full_primary()
+        primary = group.primary.sip
+        telephone = self.telephone(group, f';outbound="sip:{primary}"')
+        self.assertEqual(await self.call(telephone), REDIRECTED_ONCE)
         self.assertEqual(invited(telephone.output), [primary, primary])
+
+    async def test_a_node_identifies_itself(self) -> None:
+        """With identify_self a node that accepts sends the client to its own second port."""
+        base_port = free_ports(1)
+        group = await serve(self, base_port, {"primary": 10}, "sip.identify_self=true")
+        telephone = self.telephone(group)
+        self.assertEqual(await self.call(telephone), REDIRECTED_ONCE)
+        second = text_of((LOOPBACK, base_port + SECOND_SIP_OFFSET))
+        self.assertEqual(invited(telephone.output), [group.primary.sip, second])
 
 
 def invited(trace: str) -> list[str]:

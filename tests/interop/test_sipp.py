@@ -105,7 +105,9 @@ class SippTests(InteropTestCase):
         self.assertEqual(fates.lost, set())
         self.assertEqual(set(fates.redirected.values()), {member.sip for member in group.members})
         self.assertGreater(len(fates.redirected), CALLS / 2)
-        self.assertGreaterEqual(CALLS - len(fates.redirected), LIMITS["primary"], "the primary carried less than it can")
+        self.assertGreaterEqual(
+            CALLS - len(fates.redirected), LIMITS["primary"], "the primary carried less than it can"
+        )
         await gateway.succeeds()
 
     async def test_a_killed_member_costs_only_its_own_calls(self) -> None:
@@ -113,14 +115,7 @@ class SippTests(InteropTestCase):
 
         Both kinds had been redirected to it.  The calls that asked it in vain are none of those: they go to another.
         """
-        base_port = free_ports()
-        carriers = Carriers()
-        port = open_port(own_gateway(base_port), carriers.received)
-        self.addCleanup(port.stop)
-        self.addCleanup(carriers.stop)
-        carriers.begin(port.send, port.address)
-        port.start(reactor)
-        group = await serve(self, base_port, LIMITS, through(port.address))
+        group, carriers = await self.counted_group()
         killed, other = group.members
         caller = self.caller(group, "-recv_timeout", "5000")
         await carriers.carried(address_of(killed.sip), 40)
@@ -131,6 +126,28 @@ class SippTests(InteropTestCase):
         self.assertEqual(status, 1, "no call was lost: the member was killed too late")
         self.assertEqual({fates.redirected.get(call) for call in fates.lost}, {killed.sip})
         self.assertGreater(carriers.calls[address_of(other.sip)], before + CALLS / 4, "too few calls came afterwards")
+
+    async def test_a_killed_primary_costs_no_call_that_was_shifted(self) -> None:
+        """A call that was redirected does not need the primary any more."""
+        group, carriers = await self.counted_group()
+        caller = self.caller(group, "-recv_timeout", "2000")
+        await carriers.carried(address_of(group.members[0].sip), 40)
+        os.kill(group.primary.pid, signal.SIGKILL)
+        await caller.ends(patience_s=40.0)
+        fates = self.fates()
+        self.assertGreaterEqual(len(fates.redirected), 40)
+        self.assertEqual(fates.lost & fates.redirected.keys(), set())
+
+    async def counted_group(self) -> tuple[Group, Carriers]:
+        """Bring up a group and a gateway that counts who brings its calls."""
+        carriers = Carriers()
+        base_port = free_ports()
+        port = open_port(own_gateway(base_port), carriers.received)
+        self.addCleanup(port.stop)
+        self.addCleanup(carriers.stop)
+        carriers.begin(port.send, port.address)
+        port.start(reactor)
+        return await serve(self, base_port, LIMITS, through(port.address)), carriers
 
 
 def address_of(text: str) -> Address:
