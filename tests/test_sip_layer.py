@@ -50,6 +50,18 @@ class InviteServerTests(LayerTestCase):
         self.assertEqual(others, [(32.0, "Ended")])
         self.assert_over()
 
+    def test_no_g_for_a_refusal(self) -> None:
+        """8.2.7: a refusal may be left to the client's retransmissions, unless a provisional response ended them."""
+        invite, ringing = self.invited(), self.invited(branch="z9hG4bK2")
+        self.layer.respond(invite, invite.request.response(404, to_tag="t1"), self.now, repeat=False)
+        self.assertEqual(statuses(self.receive(made("INVITE"))), [404])
+        self.respond(ringing, 180)
+        self.assertEqual(self.times(10.0), ([], []))
+        self.layer.respond(ringing, ringing.request.response(404, to_tag="t1"), self.now, repeat=False)
+        self.assertEqual(self.times(12.0)[0], [10.5, 11.5])
+        self.receive(made("ACK", to_tag="t1"))
+        self.assert_over()
+
     def test_i(self) -> None:
         """The ACK stops it all, is absorbed however often, and timer I ends the transaction after T4."""
         invite = self.invited()

@@ -210,17 +210,27 @@ class TransactionLayer:
 
     # What the transaction user wants.
 
-    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
-        """Send a response; nothing happens where the transaction has no more use for it."""
+    def respond(
+        self, transaction: ServerTransaction, response: Response, now: float, *, repeat: bool = True
+    ) -> list[Effect]:
+        """Send a response; nothing happens where the transaction has no more use for it.
+
+        :param repeat: False for a refusal that timer G does not repeat: a client that has heard nothing repeats its
+            INVITE and gets it again, as from a stateless server (8.2.7), and a forged source gets one response, not
+            eleven.  Once a provisional response was sent, the client is silent, and timer G runs all the same
+        """
         move = transaction.take(_input_of(response.status))
         if move is None:
             return []
         octets = response.octets()
         effects: list[Effect] = [Send(octets, transaction.destination)]
+        unheard = transaction.sent is None
         if move.state is not InviteServer.ACCEPTED:
             transaction.sent = octets
         if move.state is not transaction.state:
             self._enter(transaction, move, now, effects)
+            if unheard and not repeat:
+                self.timers.stop(transaction, "G")
         return effects
 
     def answer_statelessly(

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import Field, Message, unfold, value_of, write_line
 from voipshift.sip.grammar import KEYS, NameAddr, Via, first_value_end, is_token, key_of, number_of, parse_cseq
+from voipshift.sip.uri import check_uri
 
 __all__ = ("REASONS", "MalformedRequest", "Message", "Request", "Response", "parse", "request")
 
@@ -263,6 +264,7 @@ def _request(line: str, fields: list[Field], first: dict[str, str]) -> Request:
         raise ProtocolViolation("not a Request-Line")
     if not is_token(method) or not uri or not uri.isascii() or not uri.isprintable():
         raise ProtocolViolation("not a Request-Line")
+    check_uri(uri)
     made = Request(method, uri, fields, b"", first)
     if _check(made, first) != method:
         raise ProtocolViolation("a CSeq of another method")

@@ -48,6 +48,15 @@ def scheme_of(text: str) -> str:
     return match[1].lower()
 
 
+def check_uri(text: str) -> None:
+    """Make sure that a Request-URI is one; a sip or sips URI must be what the grammar says of those.
+
+    :raises ProtocolViolation: when it is not
+    """
+    if _SIP.fullmatch(text) is None and scheme_of(text) in ("sip", "sips"):
+        raise ProtocolViolation("not a SIP URI")
+
+
 def unescape(text: str) -> str:
     """Resolve ``%41``.  For comparing and for looking numbers up; never to be written into a header."""
     return unquote(text, "latin-1") if "%" in text else text
