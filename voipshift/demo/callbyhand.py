@@ -55,12 +55,16 @@ def main(arguments: Namespace) -> int:
 
     interrupted: list[bool] = []
     reactor.addSystemEventTrigger("before", "shutdown", interrupted.append, True)
+    # A shell starts what runs in its background with SIGINT ignored, and the reactor would leave it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     reactor.callWhenRunning(place)
     reactor.run()
     caller.stop()
     port.stop()
     for ended in endings:
         print(f"{ended.outcome.value}: {ended.reason}")
+        if ended.setup_s is not None:
+            print(f"set up in {ended.setup_s * 1000:.1f} ms, redirects: {ended.redirects}")
     return 0 if endings and endings[0].setup_s is not None else 1
 
 

@@ -105,11 +105,13 @@ class Call:
     def responded(self, response: Response) -> None:
         """A response in one of this call's transactions, or a 2xx that comes once more."""
         number, method = response.cseq
-        self._caller.say(f"{method}: {response.status} {response.reason}")
+        self._caller.say(f"<- {response.status} {response.reason}")
         if response.status < 200:
             return
         if method == "BYE":
-            self._end(Outcome.COMPLETED if response.status < 300 else Outcome.FAILED, f"BYE: {response.status}")
+            completed = response.status < 300
+            reason = "hung up" if completed else f"{response.status} {response.reason} to BYE"
+            self._end(Outcome.COMPLETED if completed else Outcome.FAILED, reason)
         elif response.status < 300:
             self._accepted(response)
         elif number != self._sequence or self.phase in (Phase.TALKING, Phase.ENDED):
@@ -172,7 +174,7 @@ class Call:
         assert self._invite is not None
         try:
             dialog = Dialog(self._invite, response)
-            self._caller.say("ACK")
+            self._caller.say("-> ACK")
             self._agent.transmit(dialog.ack(), dialog.next_hop)
         except (ProtocolViolation, OSError) as error:
             self._end(Outcome.FAILED, f"{response.status}: {error}")
@@ -183,7 +185,7 @@ class Call:
             self._send(dialog.bye(), dialog.next_hop)  # it was given up, or another phone answered too
 
     def _send(self, sent: Request, target: SipUri) -> ClientTransaction:
-        self._caller.say(f"{sent.method} {sent.uri}")
+        self._caller.say(f"-> {sent.method} {sent.uri}")
         return self._agent.request(sent, target)
 
     def _give_up(self) -> None:
