@@ -33,7 +33,7 @@ class Core(Protocol):
     """What a context needs of its proxy."""
 
     def respond(self, server: ServerTransaction, response: Response) -> None: ...
-    def respond_statelessly(self, response: Response) -> None: ...
+    def respond_late(self, server: ServerTransaction, response: Response) -> None: ...
     def attempt(self, context: ResponseContext, request: Request, to: Address) -> ClientTransaction: ...
     def cancel(self, client: ClientTransaction) -> None: ...
     def tag(self, request: Request) -> str: ...
@@ -50,17 +50,26 @@ class ResponseContext:
     :ivar request: the request as it goes on, but for what differs from try to try
     :ivar call: the call it belongs to; None where it is passed on to a member
     :ivar current: the try under way
+    :ivar opens: it is the INVITE that opened the call, which ends when that fails
     """
 
-    __slots__ = ("_cancelled", "_core", "_final", "_targets", "call", "current", "request", "server")
+    __slots__ = ("_cancelled", "_core", "_final", "_targets", "call", "current", "opens", "request", "server")
 
     def __init__(
-        self, core: Core, server: ServerTransaction, request: Request, targets: list[Address], call: Call | None
+        self,
+        core: Core,
+        server: ServerTransaction,
+        request: Request,
+        targets: list[Address],
+        call: Call | None,
+        *,
+        opens: bool = False,
     ) -> None:
         self._core = core
         self.server = server
         self.request = request
         self.call = call
+        self.opens = opens
         self.current: ClientTransaction | None = None
         self._targets = targets
         self._cancelled = False
@@ -90,7 +99,7 @@ class ResponseContext:
     def timed_out(self, client: ClientTransaction) -> None:
         """No response at all, which is as good as 408 (section 16.9)."""
         if not self._final:
-            self._received(client, self.server.request.response(408, to_tag=self._core.tag(self.server.request)))
+            self._received(client, self._response(408))
 
     def _received(self, client: ClientTransaction, response: Response) -> None:
         if 200 <= response.status < 300:
@@ -99,7 +108,8 @@ class ResponseContext:
             if response.status < 200 and self.is_invite:
                 self._core.cancel(client)
         elif response.status < 200:
-            self._progressed(response)
+            if not self._final:
+                self._progressed(response)
         elif response.status in TRY_NEXT and self._targets and not self._cancelled:
             self._core.stop(self)
             self.begin()
@@ -110,7 +120,9 @@ class ResponseContext:
         """One of its timers has run out."""
         if self._final or self.current is None:
             return
-        if timer is Timer.SILENCE:
+        if timer is Timer.SILENCE and self._cancelled:
+            self._failed(self._response(487))
+        elif timer is Timer.SILENCE:
             self.begin()
         else:
             self._core.cancel(self.current)
@@ -136,7 +148,7 @@ class ResponseContext:
         self.current = client
         self._core.concluded(self, response)
         if self._final >= 300:
-            self._core.respond_statelessly(response)
+            self._core.respond_late(self.server, response)
         else:
             self._finish(response)
 
@@ -144,11 +156,15 @@ class ResponseContext:
         if self._final:
             return
         if response.status == 503:  # the gateway's overload is not ours (section 16.7 item 6)
-            response = self.server.request.response(500, to_tag=response.to_tag)
+            response = self._response(500)
         elif self._cancelled and response.status == 408:
-            response = self.server.request.response(487, to_tag=response.to_tag)
+            response = self._response(487)
         self._core.concluded(self, response)
         self._finish(response)
+
+    def _response(self, status: int) -> Response:
+        """A response of the proxy's own, while there is none yet."""
+        return self.server.request.response(status, to_tag=self._core.tag(self.server.request))
 
     def _finish(self, response: Response) -> None:
         if not self._final:

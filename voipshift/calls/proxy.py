@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from voipshift.calls.context import ResponseContext, Timer
 from voipshift.calls.dialplan import DialPlan
-from voipshift.calls.route import Routing, addresses, contact_of
+from voipshift.calls.route import Routing, addresses, contact_of, suit_strict_router
 from voipshift.calls.table import Call, CallTable, End
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
@@ -95,13 +95,16 @@ class Proxy:
         if not gateways:
             raise ProtocolViolation("No Gateway For This Number", 404)
         identity = (request.call_id, request.from_tag or "")
-        if identity in self._table:
+        call = self._table.get(identity)
+        opens = call is None
+        if call is None:
+            call = Call(identity, _caller(invite), hops, invite.source.listener, self._now())
+            self._table.open(call)
+        elif not self._spirals(invite.request):
             raise ProtocolViolation("Merged Request", 482)
-        call = Call(identity, _caller(invite), hops, invite.source.listener, self._now())
-        call.admit(*gateways, *addresses(request.values("Contact")), *addresses(call.caller.route))
-        self._table.open(call)
+        call.admit(*gateways, *addresses(request.values("Contact")), *addresses(request.values("Record-Route")))
         request.prepend("Record-Route", f"<sip:{self._names[invite.source.listener]};lr>")
-        self._forward(invite, request, list(gateways), call)
+        self._forward(invite, request, list(gateways), call, opens=opens)
 
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None:
         """Pass a request on to the member that it names, without a part in the call; it is marked as decided there
@@ -163,12 +166,9 @@ class Proxy:
             listener = 0  # the address by which members know this node, and believe its mark
         return self._request(self._onward(request, listener, mark), Hop(*to, listener), context)
 
-    def respond_statelessly(self, response: Response) -> None:
-        """Send a response that comes after its transaction's end to where its Via says."""
-        via = response.via
-        host = via.parameters.get("received") or via.host
-        port = via.parameters.get("rport") or via.port or 5060
-        self._send(response.octets(), Hop(host, int(port), 0))
+    def respond_late(self, server: ServerTransaction, response: Response) -> None:
+        """Send a 2xx that comes after another final response: that response's transaction has no use for it."""
+        self._send(response.octets(), server.destination)
 
     def start(self, context: ResponseContext, timer: Timer, duration_s: float) -> None:
         """Start a timer of a context."""
@@ -190,12 +190,11 @@ class Proxy:
         call, request = context.call, context.request
         if call is None:
             return
-        if request.method == "INVITE" and not context.server.request.to_tag:
-            if response.status >= 300:
+        if request.method == "INVITE" and not request.to_tag:
+            if response.status < 300:
+                self._answer(call, response, context)
+            elif context.opens:
                 self.close(call)
-            elif call.answer(self._callee(response, context), response.to_tag or "", self._now()):
-                self._admit(call, response)
-                self._answered(call)
         elif request.method == "BYE":
             if response.status < 300 or response.status in (408, 481):
                 self.close(call)
@@ -209,18 +208,42 @@ class Proxy:
 
     # The parts.
 
-    def _forward(self, server: ServerTransaction, request: Request, targets: list[Address], call: Call | None) -> None:
-        context = ResponseContext(self, server, request, targets, call)
+    def _forward(
+        self,
+        server: ServerTransaction,
+        request: Request,
+        targets: list[Address],
+        call: Call | None,
+        *,
+        opens: bool = False,
+    ) -> None:
+        context = ResponseContext(self, server, request, targets, call, opens=opens)
         server.user = context
         context.begin()
 
     def _onward(self, request: Request, listener: int, mark: str) -> Request:
-        """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3 and 8)."""
+        """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3, 6 and 8)."""
         left = request.max_forwards
         request.set("Max-Forwards", str(MAX_FORWARDS if left is None else left - 1))
+        if request.has("Route"):
+            suit_strict_router(request)
         branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}"
         request.prepend("Via", f"SIP/2.0/UDP {self._names[listener]};branch={branch}{mark}")
         return request
+
+    def _spirals(self, request: Request) -> bool:
+        """Whether an INVITE has been here before, and was given another Request-URI or Route since."""
+        return any(via.sent_by in self._names for via in request.vias)
+
+    def _answer(self, call: Call, response: Response, context: ResponseContext) -> None:
+        """A 2xx to the INVITE of a call: the first one, a retransmission, or another branch of a fork."""
+        self._admit(call, response)
+        if not call.answer(self._callee(response, context), response.to_tag or "", self._now()):
+            return
+        if call.identity not in self._table:  # given up as failed, and answered after all by a try that was abandoned
+            self._table.open(call)
+        if self._table.get(call.identity) is call:
+            self._answered(call)
 
     def _admit(self, call: Call, response: Response) -> None:
         call.admit(*addresses(response.values("Contact")), *addresses(response.values("Record-Route")))
@@ -264,15 +287,16 @@ def _at_gateway(uri: str, gateway: Address) -> str:
 def _caller(invite: ServerTransaction) -> End:
     request = invite.request
     source = (invite.source.host, invite.source.port)
-    behind_nat = len(request.vias) == 1 and request.via.host != source[0]
+    contact = contact_of(request)
+    # Without a Contact there is nothing to reach it by but the address that it was seen from.
+    behind_nat = contact is None or (len(request.vias) == 1 and request.via.host != source[0])
     route = tuple(request.values("Record-Route"))
-    target = contact_of(request) or request.from_.uri
-    return End(request.get("From") or "", target, route, source, behind_nat)
+    return End(request.get("From") or "", contact or request.from_.uri, route, source, behind_nat)
 
 
 def _far_end(call: Call, request: Request) -> End:
     """The end that a request of the dialog is for."""
-    far = call.caller if request.from_tag != call.identity[1] else call.callee
+    far = call.caller if (request.from_tag or "") != call.identity[1] else call.callee
     if far is None:
         raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
     return far

@@ -131,6 +131,8 @@ class Routing:
 
         :raises ProtocolViolation: 403, as in :meth:`checked`, for the Request-URI too
         """
+        if to.route and _same_name(request, to.route[0]):
+            return to.address
         routed = self.checked(request, call.parties)
         if routed is not None:
             return routed
@@ -148,6 +150,24 @@ class Routing:
         if address not in call.parties and address not in self._gateways:
             raise not_a_party()
         return address
+
+
+def suit_strict_router(request: Request) -> None:
+    """Write a request as a strict router reads it, if the next hop is one (section 16.6 item 6): its first Route value
+    has no ``lr``.
+    """
+    first = uri_of(request.values("Route")[0])
+    if first is not None and "lr" not in first.parameters:
+        request.add("Route", f"<{request.uri}>")
+        request.remove_first_value("Route")
+        request.uri = str(first)
+
+
+def _same_name(request: Request, recorded: str) -> bool:
+    """Whether the first Route value is one that was recorded by a host name, where no address can be seen."""
+    routes = request.values("Route")
+    first = uri_of(routes[0]) if routes else None
+    return first is not None and not is_ip_address(first.host) and first == uri_of(recorded)
 
 
 def reach(end: End) -> Address:

@@ -103,6 +103,10 @@ class CallTable:
     def __iter__(self) -> Iterator[Call]:
         return iter(self._calls.values())
 
+    def get(self, identity: tuple[str, str]) -> Call | None:
+        """The call of that Call-ID and caller's tag."""
+        return self._calls.get(identity)
+
     def __contains__(self, identity: tuple[str, str]) -> bool:
         return identity in self._calls
 
