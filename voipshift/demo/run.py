@@ -180,6 +180,8 @@ class Demo:
         port = self._open(closing, "the observer", group_plan.observer, observer.received)
         observer.begin(port.send)
         closing.callback(observer.stop)
+        if self._errors.is_terminal:
+            self._say(f"Starting {', '.join(each.node.name for each in settings)} ...")
         nodes = tuple(processes.start(each) for each in settings)
         deadline = self._reactor.seconds() + START_S + START_PER_NODE_S * len(nodes)
         while not observer.complete():
