@@ -44,8 +44,7 @@ class Load(NamedTuple):
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CallAttempt:
+class CallAttempt(NamedTuple):
     """A client's request to connect.
 
     :param id: 16 random octets drawn by the entry node, the attempt's name in the whole group
@@ -66,8 +65,7 @@ class CallAttempt:
     trusted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(NamedTuple):
     """A node took the attempt and holds a lease for it.
 
     :param node: who
