@@ -490,9 +490,13 @@ class Group:
             return client
         placed = node.place(attempt)
         if client.cancels_s is not None:
-            self.later(client.cancels_s, placed.cancel)
+            self.later(client.cancels_s, self._cancel, client, placed)
         placed.addCallbacks(self._accepted, self._not_accepted, callbackArgs=(client, entry), errbackArgs=(client,))
         return client
+
+    def _cancel(self, client: Client, placed: Deferred[Acceptance]) -> None:
+        if not client.endings:
+            placed.cancel()
 
     def _accepted(self, acceptance: Acceptance, client: Client, entry: str) -> None:
         client.endings.append("accepted")

@@ -313,6 +313,18 @@ class DeathTests(SmallGroupTestCase):
         group.run(0.05)
         self.assertEqual(client.node, "n2")
 
+    def test_an_attempt_under_way_ends_with_its_entry(self) -> None:
+        """A node that stops while it waits for a member asks no other one: the attempt is refused."""
+        group = self.group(1, 9, 9, 9, delay_s=0.05)
+        self.calls(group, "n0")
+        client = group.call("n0")
+        group.run(0.02)
+        stopped = group.stop("n0")
+        self.assertEqual(client.endings, ["refused"])
+        self.assertEqual(stopped.delegation.counts["asked_on"], Rule.SEED.hop_limit)
+        group.run(1.0)
+        self.assertEqual(sum(len(node.leases) for node in group.nodes.values()), 0)
+
     def test_a_restarted_node_is_used_again(self) -> None:
         """Within a few reports it is alive, although its clock was set back and its sequence began anew."""
         group = self.group(1, 3)

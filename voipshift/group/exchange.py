@@ -150,11 +150,12 @@ class Exchange:
         if not self._running:
             return
         now = self._clock.seconds()
+        # From here on nothing more is asked: whoever hears that an ask ended may want to ask another member.
+        self._running = False
         self._considerations.stop()
         self._asks.stop(now)
         for peer in self._peers.members():
             self._say(peer, Kind.LEAVE, pack({}))
-        self._running = False
         self._agenda.clear()
         if self._timer is not None:
             self._timer.cancel()
