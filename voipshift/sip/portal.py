@@ -107,6 +107,7 @@ class Portal:
     :param places: this node's own addresses, by listener: what a redirect to itself and a Via name
     :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
     :param respond: sends a response in a server transaction
+    :param refuse: sends one that is not repeated unless the client asks again
     :param tag: the To tag of a response to a request
     :param group_full: True when a call attempt would be refused right now
     :param draw: a number from 0 to 1
@@ -123,6 +124,7 @@ class Portal:
         leases: Leases,
         carrier: Carrier,
         respond: Callable[[ServerTransaction, Response], None],
+        refuse: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
         group_full: Callable[[], bool],
         trusted: tuple[IPv4Network | IPv6Network, ...],
@@ -139,6 +141,7 @@ class Portal:
         self._leases = leases
         self._carrier = carrier
         self._respond = respond
+        self._refuse_with = refuse
         self._tag = tag
         self._group_full = group_full
         self._trusted = trusted
@@ -309,7 +312,11 @@ class Portal:
     ) -> None:
         self.answered[status] += 1
         request = transaction.request
-        self._respond(transaction, request.response(status, reason, to_tag=self._tag(request), fields=fields))
+        response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
+        if status < 400:
+            self._respond(transaction, response)
+        else:
+            self._refuse_with(transaction, response)
 
     def _trusts(self, host: str) -> bool:
         trusted = self._trust.get(host)
