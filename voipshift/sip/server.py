@@ -118,10 +118,12 @@ class SipServer:
     def respond(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a response in a server transaction."""
         self._perform(self.layer.respond(transaction, response, self._now()))
+        self._keep_time()
 
     def refuse(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a final response of the node's own that is not repeated unless the client asks again."""
         self._perform(self.layer.respond(transaction, response, self._now(), repeat=False))
+        self._keep_time()
         self._keep_time()
 
     def request(self, request: Request, to: Hop, correspondent: Correspondent) -> ClientTransaction:
