@@ -208,7 +208,7 @@ class Peer:
         target = contacts[0].strip("<>").partition(">")[0] if contacts else invite.from_.uri
         routes = [("Route", value) for value in invite.values("Record-Route")]
         more.setdefault("fields", routes)
-        sender = f"{invite.get('To')};tag={tag}"
+        sender = (invite.get("To") or "") + ("" if invite.to_tag else f";tag={tag}")
         to = invite.get("From")
         return self.request(method, target, number=number, call_id=invite.call_id, sender=sender, to=to, **more)
 
