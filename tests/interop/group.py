@@ -8,6 +8,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.interop.case import InteropTestCase
 from tests.interop.program import Program
@@ -73,7 +74,15 @@ async def serve(test: InteropTestCase, base_port: int, limits: dict[str, int], *
     program = test.run_program(*words)
     serving = json.loads((await program.says(r"^\{.*\}$", patience_s=30.0)).group())
     nodes = tuple(Node(each["name"], each["sip"], each["config"], each["pid"]) for each in serving["nodes"])
+    test.addCleanup(all_quiet, test, nodes)
     return Group(nodes, (LOOPBACK, base_port + CLIENT_OFFSET), program)
+
+
+def all_quiet(test: InteropTestCase, nodes: tuple[Node, ...]) -> None:
+    """No node has met anything that its authors did not expect."""
+    for node in nodes:
+        log = Path(node.config).with_suffix(".log").read_text()
+        test.assertNotIn("Traceback", log, f"{node.name} logged:\n{log}")
 
 
 def own_gateway(base_port: int) -> Address:

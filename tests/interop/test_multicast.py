@@ -70,3 +70,5 @@ class MulticastTests(InteropTestCase):
             steps = await self.run_inside(*VOIPSHIFT, "call", f"sip:1234@{place}", "--hold", "0.1").succeeds()
             self.assertIn(f"INVITE sip:1234@{places[2]};lease=", steps)
         await answering.succeeds()
+        for node in nodes:
+            self.assertNotIn("Traceback", node.output)

@@ -123,6 +123,7 @@ class TwistdTests(InteropTestCase):
             node.kill("TERM")
             self.assertEqual(await node.ends(), -signal.SIGTERM)
             self.assertIn("Server Shut Down.", node.output)
+            self.assertNotIn("Traceback", node.output)
         self.assertEqual(os.listdir(self.runs_in), [])
 
 
