@@ -43,8 +43,6 @@ class AnsweredByTheNodeTest(SipNetTestCase):
         self.phone.say(self.phone.request("OPTIONS", "sip:192.0.2.1"), HERE)
         self.phone.told(503, "OPTIONS")
 
-    test_options_is_answered_503_while_draining.todo = "tap.Node asks the group only"  # type: ignore[attr-defined]
-
     def test_options_that_may_go_no_further_is_answered_here(self) -> None:
         """Section 16.3 item 3: with Max-Forwards 0 OPTIONS is for whoever has it."""
         self.node()

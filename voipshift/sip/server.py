@@ -124,7 +124,6 @@ class SipServer:
         """Send a final response of the node's own that is not repeated unless the client asks again."""
         self._perform(self.layer.respond(transaction, response, self._now(), repeat=False))
         self._keep_time()
-        self._keep_time()
 
     def request(self, request: Request, to: Hop, correspondent: Correspondent) -> ClientTransaction:
         """Send a request in a client transaction of its own; its responses go to the correspondent."""
