@@ -142,3 +142,22 @@ class UnansweredTest(SipNetTestCase):
         proxy.told(200)
         self.network.advance(PROBE_S)
         self.assertEqual(proxy.asked("OPTIONS").values("Route"), ["<sip:198.51.100.53;lr>"])
+
+    def test_an_end_that_names_this_node_is_asked_at_its_source(self) -> None:
+        """The node does not ask itself."""
+        self.node()
+        self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1", contact="<sip:alice@192.0.2.1>"), HERE)
+        self.gateway.answer(self.gateway.asked("INVITE"), 200)
+        self.network.advance(PROBE_S)
+        self.assertEqual(self.phone.words(), ["200 INVITE", "OPTIONS"])
+
+    def test_an_end_that_seems_to_be_this_node_is_not_there(self) -> None:
+        """A forged source: the call does not live for ever because the node answers itself."""
+        node = self.node()
+        self.network.send(self.phone.request("INVITE", "sip:100@192.0.2.1", contact="").octets(), HERE, HERE)
+        self.network.settle()
+        self.gateway.answer(self.gateway.asked("INVITE"), 200)
+        for _ in range(2):
+            self.network.advance(PROBE_S)
+            self.gateway.answer(self.gateway.asked("OPTIONS"), 481)
+        self.assertEqual(len(node.table), 0)

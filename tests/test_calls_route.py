@@ -135,11 +135,17 @@ class NextHopTest(RoutingTestCase):
 
     def test_the_way_of_a_request_of_our_own(self) -> None:
         """Its first Route value, its source behind a NAT, its Contact, and its source where that is a name."""
-        self.assertEqual(reach(end("sip:b@10.0.0.1", "<sip:192.0.2.21;lr>")), ("192.0.2.21", 5060))
-        self.assertEqual(reach(end("sip:b@10.0.0.1", "<sip:name;lr>")), GATEWAY)
-        self.assertEqual(reach(end("sip:b@10.0.0.1", nat=True)), GATEWAY)
-        self.assertEqual(reach(end("sip:b@10.0.0.1:5099")), ("10.0.0.1", 5099))
-        self.assertEqual(reach(end("sip:b@name")), GATEWAY)
+        self.assertEqual(reach(end("sip:b@10.0.0.1", "<sip:192.0.2.21;lr>"), OURS), ("192.0.2.21", 5060))
+        self.assertEqual(reach(end("sip:b@10.0.0.1", "<sip:name;lr>"), OURS), GATEWAY)
+        self.assertEqual(reach(end("sip:b@10.0.0.1", nat=True), OURS), GATEWAY)
+        self.assertEqual(reach(end("sip:b@10.0.0.1:5099"), OURS), ("10.0.0.1", 5099))
+        self.assertEqual(reach(end("sip:b@name"), OURS), GATEWAY)
+
+    def test_a_far_end_is_never_this_node(self) -> None:
+        """A Contact or a route that names the node: its end is where it was seen."""
+        self.assertEqual(reach(end("sip:b@192.0.2.1"), OURS), GATEWAY)
+        self.assertEqual(reach(end("sip:b@10.0.0.1", "<sip:192.0.2.1:5067;lr>"), OURS), GATEWAY)
+        self.assertEqual(self.hop("sip:b@192.0.2.1", to=end("sip:b@192.0.2.1")), GATEWAY)
 
 
 class ValueTest(SynchronousTestCase):

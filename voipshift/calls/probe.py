@@ -48,15 +48,16 @@ class Inquiry:
     def responded(self, client: ClientTransaction, response: Response) -> None:
         """It answered, whatever it answered."""
         if response.status in GONE:
-            self._failed()
+            self.failed()
         else:
             self._watch.failures[self._end] = 0
 
     def timed_out(self, client: ClientTransaction) -> None:
         """It did not answer."""
-        self._failed()
+        self.failed()
 
-    def _failed(self) -> None:
+    def failed(self) -> None:
+        """It is not there, as far as this inquiry can tell."""
         self._watch.failures[self._end] += 1
         self._told(self._watch)
 
@@ -81,6 +82,7 @@ class Prober:
         octets: Callable[[int], bytes],
     ) -> None:
         self._interval_s = interval_s
+        self._places = frozenset(places)
         self._names = tuple(host_port(place) for place in places)
         self._send = send
         self._vanished = vanished
@@ -108,14 +110,19 @@ class Prober:
     def due(self, now: float) -> None:
         """Ask both ends of every call whose turn it is."""
         for watch, name in self._timers.due(now):
+            self._timers.start(watch, name, self._interval_s, now)
             callee = watch.call.callee
             if callee is not None:
                 self._ask(watch, 0, watch.call.caller, callee)
                 self._ask(watch, 1, callee, watch.call.caller)
-            self._timers.start(watch, name, self._interval_s, now)
 
     def _ask(self, watch: Watch, number: int, end: End, other: End) -> None:
         call = watch.call
+        inquiry = Inquiry(watch, number, self._told)
+        to = reach(end, self._places)
+        if to in self._places:  # nobody there but this node itself
+            inquiry.failed()
+            return
         sent_by = self._names[call.listener]
         fields = [
             ("Via", f"SIP/2.0/UDP {sent_by};branch={MAGIC_COOKIE}{self._octets(8).hex()}"),
@@ -128,7 +135,7 @@ class Prober:
             ("Content-Length", "0"),
         ]
         options = request("OPTIONS", end.target, fields)
-        self._send(options, Hop(*reach(end), call.listener), Inquiry(watch, number, self._told))
+        self._send(options, Hop(*to, call.listener), inquiry)
 
     def _told(self, watch: Watch) -> None:
         if min(watch.failures) >= FAILURES and watch.call in self._watched:

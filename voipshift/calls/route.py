@@ -6,7 +6,7 @@ call has named.  Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from voipshift.calls.table import Call, End
 from voipshift.errors import ProtocolViolation
@@ -143,7 +143,7 @@ class Routing:
             request.uri = to.target
             for value in to.route:
                 request.add("Route", value)
-            return reach(to)
+            return reach(to, self._ours)
         if to.behind_nat or not is_ip_address(uri.host):
             return to.address
         address = uri.address()
@@ -170,10 +170,13 @@ def _same_name(request: Request, recorded: str) -> bool:
     return first is not None and not is_ip_address(first.host) and first == uri_of(recorded)
 
 
-def reach(end: End) -> Address:
-    """Where a request of this node's own goes on its way to one end of a call."""
+def reach(end: End, ours: Container[Address]) -> Address:
+    """Where a request of this node's own goes on its way to one end of a call: not to the node itself, which a Contact
+    may name.
+    """
+    address = None
     if end.route:
-        return address_of(end.route[0]) or end.address
-    if end.behind_nat:
-        return end.address
-    return address_of(f"<{end.target}>") or end.address
+        address = address_of(end.route[0])
+    elif not end.behind_nat:
+        address = address_of(f"<{end.target}>")
+    return end.address if address is None or address in ours else address
