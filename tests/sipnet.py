@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift import config, tap
+from voipshift.errors import ProtocolViolation
 from voipshift.node import FULL, Acceptance, Address, CallAttempt, Load, NodeIdentity
 from voipshift.sip.message import Request, Response, parse, request
 from voipshift.sip.uri import SipUri, host_port
@@ -105,6 +106,7 @@ class Peer:
     """A phone, a gateway or a neighbour's proxy, as far as a test needs one.
 
     :ivar heard: the messages that came and were not yet looked at
+    :ivar malformed: datagrams that are no messages: what comes back to one that was none
     """
 
     def __init__(self, network: Network, address: Address, user: str = "alice") -> None:
@@ -112,11 +114,15 @@ class Peer:
         self.address = address
         self.user = user
         self.heard: list[Request | Response] = []
+        self.malformed: list[bytes] = []
         self._port = network.open_port(address, self._received)
         self._branches = 0
 
     def _received(self, octets: bytes, source: Address) -> None:
-        self.heard.append(parse(octets))
+        try:
+            self.heard.append(parse(octets))
+        except ProtocolViolation:
+            self.malformed.append(octets)
 
     def say(self, message: Request | Response | bytes, to: Address) -> None:
         """Send a message, and let everything happen that comes of it."""
@@ -280,6 +286,7 @@ class SipNetTestCase(SynchronousTestCase):
         """Nothing is left behind."""
         for node in self.nodes:
             node.stopService()
+        self.assertEqual((self.phone.malformed, self.gateway.malformed), ([], []))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def node(self, *places: Address, name: str = "here", **how: Any) -> tap.Node:
