@@ -7,12 +7,14 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.simulation import DEADLINE_S, LEASE_S, REPORT_INTERVAL_S, Client, Group, Node
+from tests.simulated_node import DEADLINE_S, LEASE_S, REPORT_INTERVAL_S, Node
+from tests.simulation import Client, Group
 from voipshift.balance.rule import Rule
 from voipshift.errors import Refused
 from voipshift.node import Acceptance
@@ -101,6 +103,21 @@ class AnySeedTests(SynchronousTestCase):
         for rare in ("cancelled", "vanished", "lost"):
             self.assertGreater(outcomes[rare], 10)
         self.assertEqual(outcomes["turned away"] + outcomes[""], 0)
+
+    def test_only_what_clients_leave_behind_lapses(self) -> None:
+        """Whatever was granted and is not used is withdrawn: a cancelled attempt, an answer that came too late."""
+        for seed in range(8):
+            group = Group([0, 3, 3], seed=seed, loss=0.05, duplication=0.1, delay_s=(0.001, 0.25))
+            group.settle()
+            for index in range(60):
+                vanishes, cancels = index % 10 == 7, index % 3 == 1
+                how = {"arrives_s": None if vanishes else 0.1, "cancels_s": 0.2 if cancels else None}
+                group.later(index * 0.4, partial(group.call, "n0", 1.0, **how))
+            group.run(60.0)
+            leases = [node.leases.counts for node in group.nodes.values()]
+            self.assertEqual(sum(counts["lapsed"] for counts in leases), group.outcomes()["vanished"], seed)
+            self.assertGreater(sum(counts["withdrawn"] for counts in leases), 0)
+            group.check_the_end()
 
     def test_a_seed_is_a_run(self) -> None:
         """The same seed gives the same run, so that one that fails can be looked at."""

@@ -1,0 +1,202 @@
+"""A node without sockets and SIP: the real exchange, delegation, members, leases and workload, wired as in the program.
+
+A set of call numbers stands for the call table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from tests.simulated_network import NodeCall, NodeClock
+from voipshift.balance.leases import Lease, Leases
+from voipshift.balance.members import Members
+from voipshift.balance.workload import Workload
+from voipshift.delegation import Delegation
+from voipshift.errors import Refused
+from voipshift.group.exchange import Exchange
+from voipshift.group.keys import Keys
+from voipshift.group.messages import Statement
+from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+
+if TYPE_CHECKING:
+    from tests.simulation import Group
+
+DOOR = "sip/udp"
+KEYS = Keys((bytes(range(32)),))
+REPORT_INTERVAL_S = 1.0
+LEASE_S = 10.0
+DEADLINE_S = 1.5
+
+
+class Broken(AssertionError):
+    """A promise of the group was broken."""
+
+
+class RememberedLeases(Leases):
+    """Leases that the test can ask afterwards what became of them."""
+
+    def __init__(
+        self, *, name: str, ledger: dict[str, tuple[str, CallAttempt]], random: Callable[[int], bytes]
+    ) -> None:
+        super().__init__(lease_s=LEASE_S, held_per_client=1000, random=random)
+        self._name = name
+        self._ledger = ledger
+        self.ids: set[str] = set()
+
+    def grant(self, attempt: CallAttempt, entry: str, hops: int, now: float) -> Lease:
+        lease = super().grant(attempt, entry, hops, now)
+        if lease.id in self._ledger:
+            raise Broken(f"lease {lease.id} was granted twice")
+        self._ledger[lease.id] = (self._name, attempt)
+        self.ids.add(lease.id)
+        return lease
+
+
+class Node:
+    """One boot of a node: the pure core behind a real exchange."""
+
+    def __init__(self, group: Group, name: str, address: Address, limit: float, *, rate: float, ahead_s: float) -> None:
+        self.group = group
+        self.name = name
+        self.address = address
+        self.limit = limit
+        self.clock = NodeClock(group.clock, ahead_s)
+        self.calls: set[int] = set()
+        self.told: list[bytes] = []
+        self.sequence = 0
+        self._lapsing: NodeCall | None = None
+        self.identity = NodeIdentity(name, {DOOR: address})
+        now = self.clock.seconds()
+        octets = group.random.randbytes
+        self.leases = RememberedLeases(name=name, ledger=group.ledger, random=octets)
+        self.workload = Workload(
+            ongoing_calls=limit, calls_per_second=rate, occupied=lambda: len(self.calls) + len(self.leases), now=now
+        )
+        self.members = Members(here=name, report_interval_s=REPORT_INTERVAL_S)
+        self.exchange = Exchange(
+            clock=self.clock,
+            send=lambda octets, destination: group.network.send(octets, address, destination),
+            keys=KEYS,
+            identity=self.identity,
+            address=address,
+            members=[other for other in group.addresses.values() if other != address],
+            multicast=group.network.multicast,
+            report_interval_s=REPORT_INTERVAL_S,
+            random=octets,
+            statement=lambda: Statement(self.load(), self.identity.doors),
+            heard=lambda identity, load: self.members.heard(identity, load, self.clock.seconds()),
+            learn=lambda load: self.members.learn(load, self.clock.seconds()),
+            left=self.members.leave,
+            consider=self.consider,
+            withdraw=self.withdraw,
+            lapsed=lambda attempt, lease: self.told.append(attempt),
+            wall=self.clock.seconds,
+        )
+        self.delegation = Delegation(
+            identity=self.identity,
+            rule=group.rule,
+            workload=self.workload,
+            leases=self.leases,
+            members=self.members,
+            ask=self.exchange.ask,
+            withdraw=self.exchange.give_back,
+            load=self.load,
+            now=self.clock.seconds,
+            random=group.random,
+            deadline_s=DEADLINE_S,
+        )
+
+    def start(self) -> None:
+        self.group.network.receivers[self.address] = self
+        self.exchange.start()
+
+    def stop(self) -> None:
+        """As an operator stops it: Leave, and nothing scheduled afterwards."""
+        self.exchange.stop()
+        if self._lapsing is not None and self._lapsing.active():
+            self._lapsing.cancel()
+        if self.clock.getDelayedCalls():
+            raise Broken(f"{self.name} has something scheduled after it stopped")
+        self.group.network.receivers.pop(self.address, None)
+
+    def crash(self) -> None:
+        """As a power cut stops it."""
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+        self.group.network.receivers.pop(self.address, None)
+
+    def load(self) -> Load:
+        now = self.clock.seconds()
+        self.sequence += 1
+        return Load(
+            self.name,
+            self.exchange.incarnation,
+            self.sequence,
+            self.workload.occupancy(now),
+            self.workload.capacity(now),
+            self.workload.flags(now),
+        )
+
+    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
+        placed = self.delegation.place(attempt)
+        self.changed()
+        return placed
+
+    def consider(
+        self, attempt: CallAttempt, path: tuple[Load, ...], left_s: float, pending: Callable[[], None], entry: str
+    ) -> Deferred[Acceptance]:
+        names = [load.node for load in path]
+        self.group.hops_seen = max(self.group.hops_seen, len(names))
+        if len({*names, self.name}) <= len(names):
+            raise Broken(f"{self.name} was asked along {names}")
+        if not names or names[0] != entry:
+            raise Broken(f"{entry} is the entry of {names}")
+        considered = self.delegation.consider(attempt, path, left_s, pending, entry)
+        self.changed()
+        return considered
+
+    def withdraw(self, lease: str) -> None:
+        self.leases.withdraw(lease)
+        self.changed()
+
+    def arrive(self, lease: str, attempt: CallAttempt, call: int) -> bool:
+        """A client connects: with its lease, or like one whose lease is no good."""
+        arrived = self.leases.arrive(lease)
+        if arrived is None:
+            if lease in self.leases.ids:
+                raise Broken(f"{self.name} closed a lease before its client came")
+            try:
+                self.leases.arrive(self.delegation.here_alone(attempt).lease)
+            except Refused:
+                return False
+        elif arrived.attempt.target != attempt.target:
+            raise Broken("a lease lost the attempt's target")
+        self.calls.add(call)
+        self.changed()
+        return True
+
+    def end(self, call: int) -> None:
+        self.calls.remove(call)
+        self.changed()
+
+    def changed(self) -> None:
+        """What the wiring does after each event: report edges, and watch the leases."""
+        self.exchange.workload_changed()
+        deadline = self.leases.next_deadline()
+        if deadline is not None and (self._lapsing is None or not self._lapsing.active()):
+            # not before the deadline, which is rounded when it is told in the node's own time
+            self._lapsing = self.clock.callLater(max(0.0, deadline - self.clock.seconds()) + 1e-6, self._lapse)
+
+    def _lapse(self) -> None:
+        lapsed = self.leases.lapse(self.clock.seconds())
+        self.exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
+        self.changed()
+
+    def state(self) -> object:
+        """All that a datagram could change."""
+        beliefs = [(m.name, m.load, m.heard, m.suspect, m.added, dict(m.doors)) for m in self.members]
+        open_leases = [id for id in self.group.ledger if self.leases.get(id)]
+        return beliefs, open_leases, set(self.calls), dict(self.delegation.counts), list(self.told)
