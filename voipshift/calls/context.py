@@ -155,7 +155,7 @@ class ResponseContext:
     def _failed(self, response: Response) -> None:
         if self._final:
             return
-        if response.status == 503:  # the gateway's overload is not ours (section 16.7 item 6)
+        if response.status == 503 and self.call is not None:  # a gateway's overload is not ours (section 16.7 item 6)
             response = self._response(500)
         elif self._cancelled and response.status == 408:
             response = self._response(487)
