@@ -96,6 +96,25 @@ class ForwardTest(SipNetTestCase):
         self.gateway.asked("INVITE")
         self.assertEqual(len(node.table), 1)
 
+    def test_a_call_over_ipv6(self) -> None:
+        """The same with addresses in brackets: Via, Record-Route, Request-URI, Contact, and the way back."""
+        here, far = ("2001:db8::1", 5060), ("2001:db8::20", 5060)
+        node = self.node(here, gateways=((far, ("",)),))
+        phone = Peer(self.network, ("2001:db8::7", 5070), "six")
+        gateway = Peer(self.network, far, "100")
+        phone.say(phone.request("INVITE", "sip:100@[2001:db8::1]"), here)
+        invite = gateway.asked("INVITE")
+        self.assertEqual(invite.uri, "sip:100@[2001:db8::20]:5060")
+        self.assertEqual(invite.values("Record-Route"), ["<sip:[2001:db8::1]:5060;lr>"])
+        gateway.answer(invite, 200)
+        answer = phone.told(200)
+        phone.say(phone.within("ACK", answer, 1), here)
+        gateway.asked("ACK")
+        gateway.say(gateway.back("BYE", invite), here)
+        phone.answer(phone.asked("BYE"), 200)
+        gateway.told(200, "BYE")
+        self.assertEqual(len(node.table), 0)
+
 
 class LoopTest(SipNetTestCase):
     """Requests that come back."""
