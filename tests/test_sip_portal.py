@@ -216,7 +216,7 @@ class PendingTest(SipNetTestCase):
         """A node that stops while it asks schedules nothing more, even when the answer comes then."""
         self.here.stopService()
         self.accept()
-        self.network.advance(1.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.phone.words(), [])
 
 
