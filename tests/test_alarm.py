@@ -7,7 +7,7 @@ import math
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.alarm import Alarm
+from voipshift.alarm import REST_S, Alarm
 
 
 class AlarmTest(SynchronousTestCase):
@@ -76,6 +76,20 @@ class AlarmTest(SynchronousTestCase):
         self.assertEqual(self.rung, [])
         self.clock.advance(0)
         self.assertEqual(self.rung, [5.0])
+
+    def test_after_it_rang_it_rests(self) -> None:
+        """What becomes due within 10 ms is worked off together, and not later than that."""
+        self.following = [1.001, 1.5]
+        self.meanwhile = [1.002]
+        self.alarm.no_later_than(1.0)
+        self.clock.advance(1.0)
+        self.assertAlmostEqual(self.alarm.at, 1.0 + REST_S)
+        self.alarm.no_later_than(1.003)
+        self.clock.advance(0.005)
+        self.assertEqual(self.rung, [1.0])
+        self.clock.advance(0.006)
+        self.assertEqual(len(self.rung), 2)
+        self.assertEqual(self.alarm.at, 1.5)
 
     def test_stopped_it_never_rings(self) -> None:
         """Nothing is scheduled then, and stopping twice does no harm."""
