@@ -93,9 +93,9 @@ def compare(requests: int, runs: int) -> dict[str, dict[str, float]]:
         measured: dict[str, list[Run]] = {server.name: [] for server in servers}
         for number in range(runs):
             for server in servers:
-                print(f"run {number + 1} of {runs}: {server.name} ...", end="\r", file=sys.stderr, flush=True)
+                say(f"run {number + 1} of {runs}: {server.name}")
                 measured[server.name].append(measure(starter, server, requests))
-        print(" " * 40, end="\r", file=sys.stderr)
+        say("")
     result = {name: figures(each) for name, each in measured.items()}
     result["redirect"]["primary_cpu_us"] = round(median(run.first_us for run in measured["redirect"]), 2)
     nodes, primary = result["redirect"]["cpu_us"], result["redirect"]["primary_cpu_us"]
@@ -104,6 +104,12 @@ def compare(requests: int, runs: int) -> dict[str, dict[str, float]]:
     if "kamailio" in result:
         result["ratios"]["redirect/kamailio"] = round(nodes / result["kamailio"]["cpu_us"], 2)
     return result
+
+
+def say(progress: str) -> None:
+    """One line on the terminal, over the one before."""
+    if sys.stderr.isatty():
+        print(f"{progress:40}", end="\r", file=sys.stderr, flush=True)
 
 
 def tell(result: dict[str, dict[str, float]]) -> None:
