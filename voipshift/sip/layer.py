@@ -9,6 +9,7 @@ when the user is slow (17.2.1), answers CANCEL (9.2), refuses what is too much, 
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
@@ -70,6 +71,15 @@ __all__ = (
 MAX_UNDECIDED = 20_000
 #: Transactions that only absorb: 32 s of 6000 a second; the oldest, whose retransmissions are rare by then, go first.
 MAX_ABSORBING = 200_000
+#: An ACK as nearly everybody writes it, up to the branch of its top Via: what :func:`_server_key` is made of.
+_PLAIN_ACK = re.compile(
+    r"ACK [!-~]++ SIP/2\.0\r\n(?:Via|v): SIP/2\.0/[A-Z]++ ([a-z0-9.\-]++)(?::([1-9][0-9]{0,4}+))?"
+    rf'[^\s,"]*?;branch=({MAGIC_COOKIE}[^\s;,"<>]++)'
+).match
+#: Where it looks for that: a Via farther behind is not plain.
+_PLAIN_ACK_OCTETS = 512
+#: States in which an ACK ends here.
+_ACKNOWLEDGED = (InviteServer.COMPLETED, InviteServer.CONFIRMED)
 #: States in which a response or an ACK may be sent once more.
 _RESENDING = (InviteServer.COMPLETED, Server.COMPLETED, InviteClient.COMPLETED)
 
@@ -145,6 +155,28 @@ class TransactionLayer:
         return blake2b(seen, key=self._secret, digest_size=8).hexdigest()
 
     # What comes in.
+
+    def absorb(self, octets: bytes, now: float) -> list[Effect] | None:
+        """An ACK arrived, which has not been read yet.
+
+        One that acknowledges a final response other than 2xx is matched by its branch, its sent-by and its method
+        (17.2.3), ends the retransmissions, and goes no further.  Nothing else in it means anything to anybody, so that
+        nothing else is read, and every second request of a redirect server costs next to nothing.
+
+        :returns: None where it is another ACK, or one that is not written plainly: it must be read like any request
+        """
+        match = _PLAIN_ACK(octets[:_PLAIN_ACK_OCTETS].decode("latin-1"))
+        if match is None:
+            return None
+        host, port, branch = match.groups()
+        transaction = self._servers.get(f"{branch}\n{host}\n{port}")
+        if transaction is None or transaction.state not in _ACKNOWLEDGED:
+            return None
+        effects: list[Effect] = []
+        move = transaction.take(ACK)
+        if move is not None:
+            self._enter(transaction, move, now, effects)
+        return effects
 
     def receive_request(self, request: Request, source: Hop, now: float, *, reliable: bool = False) -> list[Effect]:
         """A request arrived."""

@@ -97,8 +97,14 @@ class SipServer:
 
     def received(self, listener: int, octets: bytes, address: Address) -> None:
         """A datagram came in by a listener's port."""
-        source = Hop(address[0], address[1], listener)
         now = self._now()
+        if octets.startswith(b"ACK "):
+            absorbed = self.layer.absorb(octets, now)
+            if absorbed is not None:
+                self._perform(absorbed)
+                self._keep_time()
+                return
+        source = Hop(address[0], address[1], listener)
         try:
             message = parse(octets)
             if isinstance(message, Request):
