@@ -20,7 +20,7 @@ DOORS = ("udp", "sip.server", "group.exchange", "h323.server", "store", "operati
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
 WIRING = ("tap", "cli", "demo")
 #: Who chains Deferreds without being a door.
-CHAINS = ("delegation", "sip.portal")
+CHAINS = ("delegation", "sip.portal", "lab.asking", "lab.server")
 
 #: A beautiful file of one noun has no more.
 MOST_LINES = 450
