@@ -1,0 +1,1 @@
+"""What outlives a process: doors to SQLite, to Redis and to files, behind the small interfaces of those they serve."""
