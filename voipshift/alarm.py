@@ -52,11 +52,11 @@ class Alarm:
             self._call.reset(delay)
 
     def stop(self) -> None:
-        """Never ring again."""
+        """Never ring again, whatever comes up."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        self.at = math.inf
+        self.at = -math.inf
 
     def _due(self) -> None:
         self._call = None

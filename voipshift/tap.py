@@ -1,8 +1,7 @@
 """The wiring: a configuration file becomes a running node.  The only file that knows every room.
 
 :func:`makeService` is what ``twistd voipshift`` calls.  It reads the file and binds every port before it returns, so
-    that a
-mistake of the operator is one line and an exit status of 1, before twistd forks.
+that a mistake of the operator is one line and an exit status of 1, before twistd forks.
 """
 
 from __future__ import annotations
@@ -80,9 +79,12 @@ def makeService(options: Options, reactor: Any = None) -> Service:
     if reactor is None:
         from twisted.internet import reactor
     try:
-        return Node(config.load(options["config"]), reactor)
+        node = Node(config.load(options["config"]), reactor)
     except ConfigurationError as error:
         raise SystemExit(f"voipshift: {error}") from None
+    gc.freeze()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    return node
 
 
 class Node(Service):
@@ -104,7 +106,10 @@ class Node(Service):
         name = settings.node.name
         places = tuple(_advertised(settings, listen.address) for listen in settings.sip.listen)
         self._places = places
-        self.identity = NodeIdentity(name, {"sip/udp": places[0]})
+        doors = {"sip/udp": places[0]}
+        if len(places) > 1:
+            doors["sip/udp/second"] = places[1]  # no client is sent to it by others, but a Request-URI may name it
+        self.identity = NodeIdentity(name, doors)
 
         self.table = CallTable()
         limit = settings.workload.ongoing_calls
@@ -233,8 +238,6 @@ class Node(Service):
 
     def startService(self) -> None:
         Service.startService(self)
-        gc.freeze()
-        gc.set_threshold(*COLLECTOR_THRESHOLDS)
         for port in self._ports:
             port.start(self._reactor)
         if self.exchange is not None:

@@ -16,7 +16,8 @@ from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.timers import TIMER_C
 
-#: A gateway that sends nothing at all, not even 100, for this long is passed over while another one is left.
+#: A gateway that sends nothing at all, not even 100, for this long is passed over while another one is left; a member
+#: that a request is passed on to is given up.
 SILENCE_S = 2.0
 #: What makes the proxy try the next gateway; everything else is the callee's own answer, a 6xx above all.
 TRY_NEXT = frozenset((408, 503))
@@ -86,7 +87,7 @@ class ResponseContext:
         last = not self._targets
         request = self.request if last else self.request.copy()
         self.current = self._core.attempt(self, request, target)
-        if not last:
+        if not last or self.call is None:  # a member says 100 within 200 ms: one that is silent is dead
             self._core.start(self, Timer.SILENCE, SILENCE_S)
         elif self.is_invite:
             self._core.start(self, Timer.C, TIMER_C)
@@ -104,12 +105,11 @@ class ResponseContext:
     def _received(self, client: ClientTransaction, response: Response) -> None:
         if 200 <= response.status < 300:
             self._succeeded(client, response)
-        elif client is not self.current:
+        elif client is not self.current or self._final:
             if response.status < 200 and self.is_invite:
                 self._core.cancel(client)
         elif response.status < 200:
-            if not self._final:
-                self._progressed(response)
+            self._progressed(response)
         elif response.status in TRY_NEXT and self._targets and not self._cancelled:
             self._core.stop(self)
             self.begin()
@@ -122,8 +122,10 @@ class ResponseContext:
             return
         if timer is Timer.SILENCE and self._cancelled:
             self._failed(self._response(487))
-        elif timer is Timer.SILENCE:
+        elif timer is Timer.SILENCE and self._targets:
             self.begin()
+        elif timer is Timer.SILENCE:
+            self._failed(self._response(503))
         else:
             self._core.cancel(self.current)
 
@@ -153,8 +155,6 @@ class ResponseContext:
             self._finish(response)
 
     def _failed(self, response: Response) -> None:
-        if self._final:
-            return
         if response.status == 503 and self.call is not None:  # a gateway's overload is not ours (section 16.7 item 6)
             response = self._response(500)
         elif self._cancelled and response.status == 408:

@@ -15,7 +15,6 @@ Requests inside a dialog belong to the proxy, which carries calls.  No socket an
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -41,8 +40,9 @@ PASSED_ON = "passed-on"
 MAX_TARGET = 512
 #: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
 MAX_NAME = 128
-#: Mean of Retry-After in a 503, drawn within a half of it to either side, so that clients do not come back all at once.
-RETRY_AFTER_S = 5.0
+#: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
+#: has, so that clients do not come back all at once.
+RETRY_AFTER_S = ("3", "4", "5", "6", "7")
 #: Addresses whose trust is remembered; beyond that all are looked up anew.
 MAX_TRUST_MEMORY = 4096
 
@@ -300,7 +300,7 @@ class Portal:
         """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""
         fields: tuple[tuple[str, str], ...] = ()
         if len(transaction.request.vias) == 1:
-            fields = (("Retry-After", str(math.ceil(RETRY_AFTER_S * (0.5 + self._draw())))),)
+            fields = (("Retry-After", RETRY_AFTER_S[int(len(RETRY_AFTER_S) * self._draw())]),)
         self._answer(transaction, 503, fields)
 
     def _answer(

@@ -6,7 +6,6 @@ the events among them on: a new request to the portal, a response to whoever sen
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -92,7 +91,6 @@ class SipServer:
     def stop(self) -> None:
         """Send and expect nothing more."""
         self._alarm.stop()
-        self._alarm.at = -math.inf  # an answer that somebody still waits for sets it no more
         self._senders = [_nowhere for _ in self._senders]
 
     def received(self, listener: int, octets: bytes, address: Address) -> None:
