@@ -11,6 +11,10 @@ that it visited, none of which is asked again; it visits a limited number; and o
 chain, each ask getting what is left of it. So it ends, with an acceptance, with
 :exc:`~voipshift.errors.Refused`, or with its cancellation.
 
+The Deferred of an ask is the chain's own: what is made of the answer is chained to it, and where that is another
+ask, Twisted waits for that one.  A cancellation thereby reaches the ask that is under way, whichever it is; an
+acceptance that comes all the same is the asker's to give back.
+
 The nodes that an attempt visited travel in the order in which they were reached, the entry first.
 
 A client that is not trusted and holds as many leases here as it may is refused outright, without an ask: the
@@ -23,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from voipshift.balance.leases import Leases
@@ -140,19 +144,7 @@ class Delegation:
 class _Chain:
     """One attempt's way through this node."""
 
-    __slots__ = (
-        "_asked",
-        "_attempt",
-        "_deadline",
-        "_entry",
-        "_here",
-        "_outcome",
-        "_path",
-        "_pending",
-        "_probed",
-        "_tried",
-        "_visited",
-    )
+    __slots__ = ("_attempt", "_deadline", "_entry", "_here", "_path", "_pending", "_probed", "_tried", "_visited")
 
     def __init__(
         self,
@@ -174,22 +166,18 @@ class _Chain:
         #: the names of V
         self._visited = {load.node for load in path}
         self._probed = False
-        self._asked: Deferred[Acceptance] | None = None
-        self._outcome: Deferred[Acceptance] = Deferred(self._cancel)
 
     def begin(self) -> Deferred[Acceptance]:
         """Steps 52 to 56: a request to connect was received."""
         self._here.counts["attempts"] += 1
         try:
             if self._here.identity.name in self._visited:
-                self._refuse()  # a path that leads back: this node has decided about the attempt already
-            else:
-                self._determine_workload(resumed=False)
+                return self._refuse()  # a path that leads back: this node has decided about the attempt already
+            return self._determine_workload(resumed=False)
         except Exception:  # our own fault: it surfaces where the caller's chain ends
-            self._outcome.errback(Failure())
-        return self._outcome
+            return fail(Failure())
 
-    def _determine_workload(self, *, resumed: bool) -> None:
+    def _determine_workload(self, *, resumed: bool) -> Deferred[Acceptance]:
         """Steps 58 and 64: is this node able to handle the call, and if not, who is?"""
         here = self._here
         now = here.now()
@@ -206,27 +194,24 @@ class _Chain:
             random=here.random,
         )
         if decision is Verdict.ACCEPT:
-            self._identify()
-        elif decision is Verdict.REFUSE:
-            self._refuse()
-        elif self._deadline - now >= SHORTEST_ASK_S:
+            return self._identify()
+        if decision is Verdict.REFUSE:
+            return self._refuse()
+        left_s = self._deadline - now
+        if left_s >= SHORTEST_ASK_S:
             self._probed = self._probed or decision.probe
-            self._forward(decision.member, self._deadline - now)
-        elif here.workload.room(now):
-            self._identify()
-        else:
-            self._refuse()
+            return self._forward(decision.member, left_s)
+        return self._identify() if here.workload.room(now) else self._refuse()
 
-    def _identify(self) -> None:
+    def _identify(self) -> Deferred[Acceptance]:
         """Steps 60 and 66: this node takes the call, and says who it is."""
         try:
             acceptance = self._here.accept(self._attempt, self._path + self._tried, self._entry, len(self._path))
         except Refused:
-            self._refuse()
-        else:
-            self._outcome.callback(acceptance)
+            return self._refuse()
+        return succeed(acceptance)
 
-    def _forward(self, member: Member, left_s: float) -> None:
+    def _forward(self, member: Member, left_s: float) -> Deferred[Acceptance]:
         """Step 62: pass the attempt and the client's identity to a member believed to have a lower workload."""
         here = self._here
         if self._pending is not None:
@@ -234,26 +219,21 @@ class _Chain:
             self._pending = None
         member.add_call()
         here.counts["asked_on"] += 1
-        path = (*self._path, here.load(), *self._tried)
-        asked = self._asked = here.ask(member.name, self._attempt, path, left_s)
-        asked.addCallbacks(self._identified, self._declined, callbackArgs=(member,), errbackArgs=(member,))
-        asked.addErrback(self._failed)
+        asked = here.ask(member.name, self._attempt, (*self._path, here.load(), *self._tried), left_s)
+        return asked.addCallbacks(self._identified, self._declined, callbackArgs=(member,), errbackArgs=(member,))
 
-    def _identified(self, acceptance: Acceptance, member: Member) -> None:
+    def _identified(self, acceptance: Acceptance, member: Member) -> Acceptance | Deferred[Acceptance]:
         """Step 66: a member takes the call; its identity goes back the way that the attempt came."""
         here = self._here
         here.members.answered(member.name, here.now())
         self._learn(acceptance.visited)
-        if self._outcome.called:  # cancelled, and the answer was faster
-            here.withdraw(acceptance, self._attempt.id)
-        elif self._attempt.door not in acceptance.node.doors:  # it lost that door since it reported
-            here.withdraw(acceptance, self._attempt.id)
-            self._try_another(member)
-        else:
+        if self._attempt.door in acceptance.node.doors:
             here.counts["shifted"] += 1
-            self._outcome.callback(acceptance)
+            return acceptance
+        here.withdraw(acceptance, self._attempt.id)  # it lost that door since it reported
+        return self._try_another(member)
 
-    def _declined(self, failure: Failure, member: Member) -> None:
+    def _declined(self, failure: Failure, member: Member) -> Failure | Deferred[Acceptance]:
         """Steps 64 and back to 62: that member does not take the call; look for another one."""
         here = self._here
         reason = failure.value
@@ -265,32 +245,20 @@ class _Chain:
         elif isinstance(reason, NoAnswer):
             if reason.silent:
                 here.members.suspect(member.name)
-        elif not (isinstance(reason, CancelledError) and self._outcome.called):
-            failure.raiseException()
-        if not self._outcome.called:
-            self._try_another(member)
+        else:
+            # The client, or the node that asked, does not want it any more; or it is our own fault.
+            here.counts["cancelled"] += isinstance(reason, CancelledError)
+            return failure
+        return self._try_another(member)
 
-    def _try_another(self, member: Member) -> None:
+    def _try_another(self, member: Member) -> Deferred[Acceptance]:
         self._visit(member.load)
-        self._determine_workload(resumed=True)
+        return self._determine_workload(resumed=True)
 
-    def _refuse(self) -> None:
+    def _refuse(self) -> Deferred[Acceptance]:
         """Nobody is able to handle the call, as far as can be known in time."""
         self._here.counts["refused"] += 1
-        self._outcome.errback(Refused((*self._tried, self._here.load())))
-
-    def _cancel(self, outcome: Deferred[Acceptance]) -> None:
-        """The client, or the node that asked, does not want it any more."""
-        self._here.counts["cancelled"] += 1
-        outcome.errback(CancelledError())
-        if self._asked is not None:
-            self._asked.cancel()
-
-    def _failed(self, failure: Failure) -> Failure | None:
-        if self._outcome.called:
-            return failure
-        self._outcome.errback(failure)
-        return None
+        return fail(Refused((*self._tried, self._here.load())))
 
     def _learn(self, visited: tuple[Load, ...]) -> None:
         here = self._here

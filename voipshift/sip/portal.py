@@ -249,8 +249,7 @@ class Portal:
 
     def _place(self, invite: ServerTransaction, target: str, callee: str) -> None:
         decision = self._delegation.place(self._attempt(invite, target, callee))
-        if not decision.called:
-            invite.user = Pending(decision)
+        invite.user = Pending(decision)
         decision.addCallbacks(
             self._decided, self._undecided, callbackArgs=(invite, target, callee), errbackArgs=(invite,)
         )
