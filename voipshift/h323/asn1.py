@@ -76,7 +76,7 @@ class Addition(NamedTuple):
 class Unknown(NamedTuple):
     """How many extension additions the sender of a SEQUENCE knows, and those of them that are not known here."""
 
-    count: int
+    known: int
     additions: tuple[tuple[int, bytes], ...]
 
 
@@ -106,10 +106,10 @@ class Boolean(Type):
 
     __slots__ = ()
 
-    def read(self, reader: Reader) -> bool:  # noqa: D102
+    def read(self, reader: Reader) -> bool:
         return bool(reader.bit())
 
-    def write(self, writer: Writer, value: bool) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: bool) -> None:
         writer.bits(1 if value else 0, 1)
 
 
@@ -128,12 +128,12 @@ class Integer(Type):
         self._span = span
         self._extensible = extensible
 
-    def read(self, reader: Reader) -> int:  # noqa: D102
+    def read(self, reader: Reader) -> int:
         if self._span is None or (self._extensible and reader.bit()):
             return reader.integer()
         return reader.number(self._low, self._span)
 
-    def write(self, writer: Writer, value: int) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: int) -> None:
         if self._span is None:
             return writer.integer(value)
         if self._extensible:
@@ -181,13 +181,13 @@ class OctetString(Type):
         self._size = size
         self._aligned = size.aligned(8)
 
-    def read(self, reader: Reader) -> bytes:  # noqa: D102
+    def read(self, reader: Reader) -> bytes:
         count = self._size.read(reader)
         if self._aligned:
             return reader.octets(count) if count else b""
         return reader.bits(8 * count).to_bytes(count)
 
-    def write(self, writer: Writer, value: bytes) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: bytes) -> None:
         self._size.write(writer, len(value))
         if not self._aligned:
             writer.bits(int.from_bytes(value), 8 * len(value))
@@ -204,13 +204,13 @@ class BitString(Type):
         self._size = size
         self._aligned = size.aligned(1)
 
-    def read(self, reader: Reader) -> tuple[int, int]:  # noqa: D102
+    def read(self, reader: Reader) -> tuple[int, int]:
         count = self._size.read(reader)
         if self._aligned and count:
             reader.align()
         return (reader.bits(count) if count else 0), count
 
-    def write(self, writer: Writer, value: tuple[int, int]) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: tuple[int, int]) -> None:
         number, count = value
         self._size.write(writer, count)
         if self._aligned and count:
@@ -233,7 +233,7 @@ class CharacterString(Type):
         self._alphabet = alphabet
         self._aligned = size.aligned(bits)
 
-    def read(self, reader: Reader) -> str:  # noqa: D102
+    def read(self, reader: Reader) -> str:
         count = self._size.read(reader)
         if not count:
             return ""
@@ -254,7 +254,7 @@ class CharacterString(Type):
         except IndexError:
             raise ProtocolViolation("PER: a character outside its alphabet") from None
 
-    def write(self, writer: Writer, value: str) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: str) -> None:
         bits, alphabet = self._bits, self._alphabet
         if bits == 16:
             octets = value.encode("utf-16-be", "surrogatepass")
@@ -276,10 +276,10 @@ class ObjectIdentifier(Type):
 
     __slots__ = ()
 
-    def read(self, reader: Reader) -> tuple[int, ...]:  # noqa: D102
+    def read(self, reader: Reader) -> tuple[int, ...]:
         return _arcs(reader.open_type())
 
-    def write(self, writer: Writer, value: tuple[int, ...]) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: tuple[int, ...]) -> None:
         writer.open_type(_arc_octets(value))
 
 
@@ -288,10 +288,10 @@ class OpenType(Type):
 
     __slots__ = ()
 
-    def read(self, reader: Reader) -> bytes:  # noqa: D102
+    def read(self, reader: Reader) -> bytes:
         return reader.open_type()
 
-    def write(self, writer: Writer, value: bytes) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: bytes) -> None:
         writer.open_type(value)
 
 

@@ -37,11 +37,9 @@ class SequenceType(Type):
         self._extensible = extensible
         self._preamble = self._optional + extensible
 
-    def read(self, reader: Reader) -> Tree:  # noqa: D102
+    def read(self, reader: Reader) -> Tree:
         present = reader.bits(self._preamble) if self._preamble else 0
-        tree: Tree = {
-            name: kind.read(reader) for name, kind, bit in self._components if not bit or present & bit
-        }
+        tree: Tree = {name: kind.read(reader) for name, kind, bit in self._components if not bit or present & bit}
         if self._extensible and present >> self._optional:
             self._read_additions(reader, tree)
         return tree
@@ -62,7 +60,7 @@ class SequenceType(Type):
                     unknown.append((place, octets))
         tree[UNKNOWN] = Unknown(count, tuple(unknown))
 
-    def write(self, writer: Writer, value: Tree) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: Tree) -> None:
         known = self._known
         added = {known[name]: each for name, each in value.items() if name in known} if known else {}
         there = value.get(UNKNOWN)
@@ -79,7 +77,7 @@ class SequenceType(Type):
             if not bit or present & bit:
                 kind.write(writer, value[name])
         if added:
-            self._write_additions(writer, added, there.count if there is not None else len(self._additions))
+            self._write_additions(writer, added, there.known if there is not None else len(self._additions))
 
     def _write_additions(self, writer: Writer, added: dict[int, Any], count: int) -> None:
         places = sorted(added)
@@ -106,7 +104,7 @@ class SequenceOf(Type):
         self._element = element
         self._size = size
 
-    def read(self, reader: Reader) -> list[Any]:  # noqa: D102
+    def read(self, reader: Reader) -> list[Any]:
         count = self._size.read(reader)
         reader.enter(count)
         read = self._element.read
@@ -114,7 +112,7 @@ class SequenceOf(Type):
         reader.depth -= 1
         return elements
 
-    def write(self, writer: Writer, value: list[Any]) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: list[Any]) -> None:
         self._size.write(writer, len(value))
         for each in value:
             self._element.write(writer, each)
@@ -125,9 +123,7 @@ class Choice(Type):
 
     __slots__ = ("_additions", "_extensible", "_places", "_root")
 
-    def set(
-        self, root: Sequence[tuple[str, Type]], additions: Sequence[tuple[str, Type]], extensible: bool
-    ) -> None:
+    def set(self, root: Sequence[tuple[str, Type]], additions: Sequence[tuple[str, Type]], extensible: bool) -> None:
         """Set its alternatives."""
         self._root = tuple(root)
         self._additions = tuple(additions)
@@ -138,7 +134,7 @@ class Choice(Type):
             for place, (name, kind) in enumerate(alternatives)
         }
 
-    def read(self, reader: Reader) -> tuple[str | int, Any]:  # noqa: D102
+    def read(self, reader: Reader) -> tuple[str | int, Any]:
         if self._extensible and reader.bit():
             place = reader.small_number()
             octets = reader.open_type()
@@ -152,7 +148,7 @@ class Choice(Type):
         name, kind = self._root[place]
         return name, kind.read(reader)
 
-    def write(self, writer: Writer, value: tuple[str | int, Any]) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: tuple[str | int, Any]) -> None:
         name, content = value
         if isinstance(name, int):
             writer.bits(1, 1)
@@ -181,7 +177,7 @@ class Enumerated(Type):
         self._additions = tuple(additions)
         self._extensible = extensible
 
-    def read(self, reader: Reader) -> str | int:  # noqa: D102
+    def read(self, reader: Reader) -> str | int:
         if self._extensible and reader.bit():
             place = reader.small_number()
             return self._additions[place] if place < len(self._additions) else place
@@ -190,7 +186,7 @@ class Enumerated(Type):
             raise ProtocolViolation("PER: a value that there is not")
         return self._root[place]
 
-    def write(self, writer: Writer, value: str | int) -> None:  # noqa: D102
+    def write(self, writer: Writer, value: str | int) -> None:
         if value in self._root:
             if self._extensible:
                 writer.bits(0, 1)

@@ -1,0 +1,152 @@
+"""H.235 passwords: the two tokens that real terminals prove one with (H.235.0; Cisco's access token).
+
+- ``cryptoEPPwdHash``, "MD5": the MD5 of a ClearToken of alias, password and time, encoded in PER.
+- the *Cisco access token*, "CAT": a ClearToken with the MD5 of a random octet, the password and the time.
+
+Either proves that its sender knew the password at a time that it names, and no more: the message around it can be
+changed, and both can be replayed while that time is near.  Whether it is near, and whether it was seen before, is for
+the caller to say; so is whose password it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import md5
+from hmac import compare_digest
+from typing import Any
+
+from voipshift.h323.addresses import Alias, read_alias, write_alias
+from voipshift.h323.asn1 import Tree
+from voipshift.h323.definitions import CLEAR_TOKEN
+
+MD5 = (1, 2, 840, 113549, 2, 5)
+CISCO_ACCESS_TOKEN = (1, 2, 840, 113548, 10, 1, 2, 1)
+#: The ClearToken that is hashed has this for a kind: none.
+_NO_KIND = (0, 0)
+#: More of them in one message are not looked at.
+MAX_TOKENS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHash:
+    """cryptoEPPwdHash.
+
+    :param alias: who says to be there
+    :param time_stamp: seconds since 1970
+    """
+
+    alias: Alias
+    time_stamp: int
+    hash: bytes
+
+    @property
+    def user(self) -> str:
+        """Who says to be there."""
+        return self.alias.text.rstrip("\0")
+
+    def proves(self, password: str) -> bool:
+        """Whether its sender knew the password."""
+        # Terminals of the OpenH323 family count the NUL that ends both texts in, as Cisco's gatekeeper did.
+        return any(
+            compare_digest(self.hash, _digest(self.user + end, password + end, self.time_stamp)) for end in ("\0", "")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """The Cisco access token.
+
+    :param general_id: who says to be there
+    :param time_stamp: seconds since 1970
+    :param random: one octet
+    """
+
+    general_id: str
+    time_stamp: int
+    random: int
+    challenge: bytes
+
+    @property
+    def user(self) -> str:
+        """Who says to be there."""
+        return self.general_id.rstrip("\0")
+
+    def proves(self, password: str) -> bool:
+        """Whether its sender knew the password."""
+        return compare_digest(self.challenge, _challenge(self.random, password, self.time_stamp))
+
+
+def password_hash(alias: Alias, password: str, time_stamp: int) -> PasswordHash:
+    """A token as a terminal makes it."""
+    return PasswordHash(alias, time_stamp, _digest(alias.text + "\0", password + "\0", time_stamp))
+
+
+def access_token(user: str, password: str, time_stamp: int, random: int) -> AccessToken:
+    """A token as a terminal makes it."""
+    return AccessToken(user + "\0", time_stamp, random, _challenge(random, password, time_stamp))
+
+
+def read_crypto_tokens(choices: list[tuple[str | int, Any]]) -> tuple[PasswordHash, ...]:
+    """SEQUENCE OF CryptoH323Token to those that are known here."""
+    return tuple(
+        PasswordHash(read_alias(tree["alias"]), tree["timeStamp"], _octets(tree["token"]["hash"]))
+        for kind, tree in choices[:MAX_TOKENS]
+        if kind == "cryptoEPPwdHash" and tree["token"]["algorithmOID"] == MD5
+    )
+
+
+def write_crypto_tokens(tokens: tuple[PasswordHash, ...]) -> list[tuple[str, Tree]]:
+    """To SEQUENCE OF CryptoH323Token."""
+    return [
+        (
+            "cryptoEPPwdHash",
+            {
+                "alias": write_alias(token.alias),
+                "timeStamp": token.time_stamp,
+                "token": {
+                    "algorithmOID": MD5,
+                    "paramS": {},
+                    "hash": (int.from_bytes(token.hash), 8 * len(token.hash)),
+                },
+            },
+        )
+        for token in tokens
+    ]
+
+
+def read_tokens(trees: list[Tree]) -> tuple[AccessToken, ...]:
+    """SEQUENCE OF ClearToken to those that are known here."""
+    return tuple(
+        AccessToken(tree["generalID"], tree["timeStamp"], tree["random"], tree["challenge"])
+        for tree in trees[:MAX_TOKENS]
+        if tree["tokenOID"] == CISCO_ACCESS_TOKEN and tree.keys() >= {"generalID", "timeStamp", "random", "challenge"}
+    )
+
+
+def write_tokens(tokens: tuple[AccessToken, ...]) -> list[Tree]:
+    """To SEQUENCE OF ClearToken."""
+    return [
+        {
+            "tokenOID": CISCO_ACCESS_TOKEN,
+            "timeStamp": token.time_stamp,
+            "challenge": token.challenge,
+            "random": token.random,
+            "generalID": token.general_id,
+        }
+        for token in tokens
+    ]
+
+
+def _digest(general_id: str, password: str, time_stamp: int) -> bytes:
+    token = {"tokenOID": _NO_KIND, "timeStamp": time_stamp, "password": password, "generalID": general_id}
+    return md5(CLEAR_TOKEN.encode(token), usedforsecurity=False).digest()
+
+
+def _challenge(random: int, password: str, time_stamp: int) -> bytes:
+    octets = bytes((random & 0xFF,)) + password.encode("latin-1", "replace") + time_stamp.to_bytes(4)
+    return md5(octets, usedforsecurity=False).digest()
+
+
+def _octets(bits: tuple[int, int]) -> bytes:
+    number, count = bits
+    return (number << (-count & 7)).to_bytes(count + 7 >> 3)
