@@ -151,16 +151,15 @@ def step(asked: Registration, origin: Origin, bindings: Bindings, now: float) ->
     return bindings
 
 
-def answer(asked: Registration, bindings: Bindings, now: float, wall: float) -> tuple[tuple[str, str], ...]:
+def answer(asked: Registration, bindings: Bindings, now: float) -> tuple[tuple[str, str], ...]:
     """The header fields of the 200: every binding with what is left of it, Path, and the time (section 10.3 item 8).
 
-    :param now: the time of ``bindings``
-    :param wall: the time to be told, in seconds since 1970
+    :param now: seconds since 1970
     """
     fields = [("Contact", _written(binding, now)) for binding in live(bindings, now)]
     if asked.returns_path:
         fields += [("Path", value) for value in asked.path]
-    return *fields, ("Date", formatdate(wall, usegmt=True))
+    return *fields, ("Date", formatdate(now, usegmt=True))
 
 
 def same_contact(one: str, other: str) -> bool:
