@@ -16,7 +16,17 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "voipshift"
 
 #: The doors, and the rooms that are nothing but doors: only they touch the network or the disk.
-DOORS = ("udp", "sip.server", "group.exchange", "h323.server", "store", "operations")
+DOORS = (
+    "udp",
+    "sip.server",
+    "sip.streams",
+    "sip.connection",
+    "sip.tls",
+    "group.exchange",
+    "h323.server",
+    "store",
+    "operations",
+)
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
 WIRING = ("tap", "cli", "demo")
 #: Who chains Deferreds without being a door.

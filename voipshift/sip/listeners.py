@@ -1,0 +1,128 @@
+"""The ports of a node as its messages name them: in a Via, in a Record-Route, in a Contact.
+
+A listener is known by its number, the place of its ``[[sip.listen]]`` in the configuration; a :class:`Hop` says by
+which of them a message came or goes.  Which one a request leaves by is found from the transport that its next URI asks
+for (RFC 3261 section 19.1.1) and the family of the address.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from voipshift.node import Address
+from voipshift.sip.grammar import NameAddr
+from voipshift.sip.message import Request
+from voipshift.sip.transaction import Hop
+from voipshift.sip.uri import SipUri, host_port, scheme_of
+
+
+class Listener(NamedTuple):
+    """One port.
+
+    :ivar transport: ``udp``, ``tcp`` or ``tls``
+    :ivar place: its address as others reach it
+    """
+
+    transport: str
+    place: Address
+
+    @property
+    def door(self) -> str:
+        """Its name among the doors of the group."""
+        return f"sip/{self.transport}"
+
+
+class Listeners:
+    """All ports of a node.
+
+    :ivar places: their addresses, by listener
+    :ivar doors: what kind each is: ``sip/udp``
+    :ivar reliable: whether its transport is
+    """
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self.places = tuple(each.place for each in listeners)
+        self.doors = tuple(each.door for each in listeners)
+        self.reliable = tuple(each.transport != "udp" for each in listeners)
+        self._transports = tuple(each.transport for each in listeners)
+        # alias: the far end may send its own requests by the connection that we opened (RFC 5923 section 5).
+        self._vias = tuple(
+            f"SIP/2.0/{each.transport.upper()} {host_port(each.place)}{';alias' if each.transport == 'tls' else ''}"
+            for each in listeners
+        )
+        self._way: dict[tuple[str, bool], int] = {}
+        for number, each in enumerate(listeners):
+            self._way.setdefault((each.transport, ":" in each.place[0]), number)
+
+    @property
+    def identity(self) -> dict[str, Address]:
+        """The doors of this node, each with the first address that it has."""
+        found: dict[str, Address] = {}
+        for door, place in zip(self.doors, self.places, strict=True):
+            found.setdefault(door, place)
+        return found
+
+    def via(self, listener: int, branch: str) -> str:
+        """The Via of a request that leaves by a listener."""
+        return f"{self._vias[listener]};branch={branch}"
+
+    def record(self, listener: int, *, secure: bool = False) -> str:
+        """The Record-Route of a listener.
+
+        :param secure: the request's own URI is a ``sips:`` (RFC 5630 section 5.1)
+        """
+        return f"<{self._uri(listener, '', secure=secure)};lr>"
+
+    def contact(self, door: str, place: Address, user: str, *, secure: bool) -> str:
+        """The URI at which somebody's door is reached, ours or a member's."""
+        return _uri(door[4:], place, user, secure=secure)
+
+    def second(self, listener: int) -> Address:
+        """Another place of the same transport; this one where there is no other."""
+        for number, place in enumerate(self.places):
+            if number != listener and self._transports[number] == self._transports[listener]:
+                return place
+        return self.places[listener]
+
+    def towards(self, address: Address, transport: str, nearest: int) -> Hop:
+        """The way to an address.
+
+        :param nearest: the listener that is taken if it fits, or where none does
+        """
+        v6 = ":" in address[0]
+        if self._transports[nearest] == transport and (":" in self.places[nearest][0]) == v6:
+            return Hop(address[0], address[1], nearest)
+        return Hop(address[0], address[1], self._way.get((transport, v6), nearest))
+
+    def larger(self, hop: Hop) -> Hop | None:
+        """The way to the same address for what is too large for a datagram (18.1.1); None where there is none."""
+        listener = self._way.get(("tcp", ":" in hop.host))
+        return None if listener is None or self.reliable[hop.listener] else hop._replace(listener=listener)
+
+    def _uri(self, listener: int, user: str, *, secure: bool) -> str:
+        return _uri(self._transports[listener], self.places[listener], user, secure=secure)
+
+
+def _uri(transport: str, place: Address, user: str, *, secure: bool) -> str:
+    user = f"{user}@" if user else ""
+    if transport == "udp":
+        return f"{'sips' if secure else 'sip'}:{user}{host_port(place)}"
+    if transport == "tls" and secure:
+        return f"sips:{user}{host_port(place)}"
+    return f"{'sips' if secure else 'sip'}:{user}{host_port(place)};transport={transport}"
+
+
+def transport_of(uri: SipUri) -> str:
+    """The transport that a URI asks for: ``udp`` where it asks for none."""
+    asked = (uri.parameters.get("transport") or "").lower()
+    if uri.scheme == "sips" or asked == "tls":
+        return "tls"
+    return "tcp" if asked == "tcp" else "udp"
+
+
+def transport_to(request: Request) -> str:
+    """The transport that a request leaves by: what its first Route asks for, or its Request-URI (section 8.1.2)."""
+    routes = request.values("Route")
+    uri = NameAddr.parse(routes[0]).uri if routes else request.uri
+    return "udp" if scheme_of(uri) not in ("sip", "sips") else transport_of(SipUri.parse(uri))
