@@ -21,7 +21,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 		if [ "$$(id -u)" = 0 ]; then apt-get update && apt-get install -y python3-venv; \
 		else echo 'Python has no venv module: run "apt-get install python3-venv" as root, then make again' >&2; exit 1; fi
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[h323]'
 	touch $@
 
 clean:
