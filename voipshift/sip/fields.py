@@ -84,6 +84,14 @@ class Message:
         return [Via.parse(value) for value in self.values("via")]
 
     @property
+    def has_one_via(self) -> bool:
+        """Whether the top Via is the only one: the message comes from its author, or goes to it."""
+        first = self._index() if self._first is None else self._first
+        if len(first) == len(self.fields) and "," not in first.get("via", ","):
+            return True
+        return len(self.vias) == 1
+
+    @property
     def from_(self) -> NameAddr:
         """The From field."""
         known = self._from
@@ -102,6 +110,12 @@ class Message:
         return made
 
     @property
+    def from_uri(self) -> str:
+        """The URI in From, as it was written."""
+        known = self._from
+        return known[2] or known[3] if isinstance(known, re.Match) else self.from_.uri
+
+    @property
     def from_tag(self) -> str | None:
         """The tag of From; RFC 2543 knew requests without one."""
         return self.from_.parameters.get("tag")
@@ -109,6 +123,9 @@ class Message:
     @property
     def to_tag(self) -> str | None:
         """The tag of To: there is one within a dialog."""
+        known = self._to
+        if isinstance(known, re.Match) and not known[4]:
+            return None
         return self.to.parameters.get("tag")
 
     def set(self, name: str, value: str) -> None:

@@ -8,6 +8,7 @@ possessive, so that no text makes them try again, and time is linear in size.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
@@ -326,8 +327,9 @@ class Via:
         return f"<Via {self}>"
 
 
+@lru_cache(maxsize=64)
 def parse_cseq(text: str, start: int = 0) -> tuple[int, str]:
-    """Read a CSeq: its number and method.
+    """Read a CSeq: its number and method.  Nearly all begin with ``1 INVITE``, so that the last ones are remembered.
 
     :param start: where it begins, blanks included: behind the colon of a header line
     :raises ProtocolViolation: when it is none

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import Field, Message, unfold, value_of, write_line
 from voipshift.sip.grammar import KEYS, NameAddr, Via, first_value_end, is_token, key_of, number_of, parse_cseq
-from voipshift.sip.uri import check_uri
+from voipshift.sip.uri import SipUri, TelUri, match_uri, scheme_of
 
 __all__ = ("REASONS", "MalformedRequest", "Message", "Request", "Response", "parse", "request")
 
@@ -51,10 +52,10 @@ class MalformedRequest(ProtocolViolation):
 class Request(Message):
     """A request.
 
-    :ivar uri: the Request-URI as it was written; may be changed
+    :ivar method: as it was written; methods are told apart by case
     """
 
-    __slots__ = ("method", "uri")
+    __slots__ = ("_target", "_uri", "method")
 
     def __init__(
         self, method: str, uri: str, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None
@@ -64,18 +65,45 @@ class Request(Message):
         self.uri = uri
 
     @property
+    def uri(self) -> str:
+        """The Request-URI as it was written; may be changed."""
+        return self._uri
+
+    @uri.setter
+    def uri(self, uri: str) -> None:
+        self._uri = uri
+        self._target: SipUri | TelUri | re.Match[str] | None = None
+
+    @property
+    def target(self) -> SipUri | TelUri:
+        """What the Request-URI says.
+
+        :raises ProtocolViolation: when it is neither a sip, a sips nor a tel URI
+        """
+        known = self._target
+        if known is None:
+            known = TelUri.parse(self._uri) if scheme_of(self._uri) == "tel" else SipUri.parse(self._uri)
+        elif isinstance(known, re.Match):
+            known = SipUri.of(known)
+        self._target = known
+        return known
+
+    @property
     def start_line(self) -> str:
         return f"{self.method} {self.uri} SIP/2.0"
 
     @property
     def max_forwards(self) -> int | None:
         """How many more hops are allowed; None where nothing is said."""
-        value = self.get("max-forwards")
-        return None if value is None else number_of(value, MAX_FORWARDS_LIMIT)
+        first = self._index() if self._first is None else self._first
+        line = first.get("max-forwards")
+        return None if line is None else _number_in(line, MAX_FORWARDS_LIMIT)
 
     def copy(self) -> Request:
         """The same request, to be changed."""
-        return self._copy_to(Request(self.method, self.uri, []))
+        copied = self._copy_to(Request(self.method, self._uri, []))
+        copied._target = self._target
+        return copied
 
     def stamp(self, host: str, port: int) -> None:
         """Write into the top Via where the request came from (18.2.1, RFC 3581 section 4).
@@ -131,7 +159,9 @@ class Request(Message):
             taken = _RETURNED_WITH_WAY
         lines = [field for field in self.fields if field[0] in taken]
         if to_tag is not None and not self._has_to_tag():
-            lines = [(key, f"{line};tag={to_tag}") if key == "to" else (key, line) for key, line in lines]
+            for place, (key, line) in enumerate(lines):
+                if key == "to":
+                    lines[place] = ("to", f"{line};tag={to_tag}")
         lines += [(KEYS.get(name) or key_of(name), write_line(name, value)) for name, value in fields]
         return Response(status, REASONS.get(status, "") if reason is None else reason, lines, body)
 
@@ -197,8 +227,7 @@ def _parse(octets: bytes) -> Request | Response:
             raise ProtocolViolation("no empty line behind the header fields")
     head = octets[:end].decode("latin-1")
     start, *lines = head.split("\r\n")
-    joined = "".join(lines)
-    if "\n" in joined or "\r" in joined:
+    if head.count("\n") != len(lines) or head.count("\r") != len(lines):
         raise ProtocolViolation("a line end that is not CR LF")
     key_for = KEYS.get
     try:
@@ -221,7 +250,7 @@ def _parse(octets: bytes) -> Request | Response:
     else:
         message = _request(start, fields, first)  # type: ignore[arg-type]
     if "content-length" in first:
-        size = number_of(value_of(first["content-length"]), 10**10)
+        size = _number_in(first["content-length"], 10**10)
         if size > len(body):
             raise ProtocolViolation("a body shorter than its Content-Length")
         if size < len(body):
@@ -262,14 +291,14 @@ def _request(line: str, fields: list[Field], first: dict[str, str]) -> Request:
         if _VERSION.fullmatch(version):
             raise ProtocolViolation("only SIP/2.0 is spoken here", 505)
         raise ProtocolViolation("not a Request-Line")
-    if not is_token(method) or not uri or not uri.isascii() or not uri.isprintable():
+    if not is_token(method) or not uri:
         raise ProtocolViolation("not a Request-Line")
-    check_uri(uri)
     made = Request(method, uri, fields, b"", first)
+    made._target = match_uri(uri)
     if _check(made, first) != method:
         raise ProtocolViolation("a CSeq of another method")
     if "max-forwards" in first:
-        number_of(value_of(first["max-forwards"]), MAX_FORWARDS_LIMIT)
+        _number_in(first["max-forwards"], MAX_FORWARDS_LIMIT)
     return made
 
 
@@ -281,6 +310,12 @@ def _response(line: str, fields: list[Field], first: dict[str, str]) -> Response
     made = Response(int(status), reason, fields, b"", first)
     _check(made, first)
     return made
+
+
+@lru_cache(maxsize=64)
+def _number_in(line: str, limit: int) -> int:
+    """The number that a header line gives.  There are few different such lines, and each comes thousands of times."""
+    return number_of(value_of(line), limit)
 
 
 def _check(message: Message, first: dict[str, str]) -> str:

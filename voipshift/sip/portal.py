@@ -28,7 +28,7 @@ from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
-from voipshift.sip.uri import SipUri, TelUri, host_port, scheme_of
+from voipshift.sip.uri import SipUri, TelUri, host_port
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 
 #: The URI parameter in which a lease travels with the Contact of a 302.
@@ -161,7 +161,7 @@ class Portal:
             if wrong is not None:
                 self._answer(transaction, wrong.status, wrong.fields)
                 return
-            uri = TelUri.parse(request.uri) if scheme_of(request.uri) == "tel" else SipUri.parse(request.uri)
+            uri = request.target
             if request.to_tag:
                 self._carrier.within(transaction)
             elif request.method == "INVITE":
@@ -232,7 +232,7 @@ class Portal:
         return CallAttempt(
             id=self._octets(16),
             door="sip/udp",
-            caller=invite.request.from_.uri[:MAX_NAME],
+            caller=invite.request.from_uri[:MAX_NAME],
             callee=callee[:MAX_NAME],
             target=target,
             client=(source.host, source.port),
@@ -298,7 +298,7 @@ class Portal:
     def _refuse(self, transaction: ServerTransaction) -> None:
         """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""
         fields: tuple[tuple[str, str], ...] = ()
-        if len(transaction.request.vias) == 1:
+        if transaction.request.has_one_via:
             fields = (("Retry-After", RETRY_AFTER_S[int(len(RETRY_AFTER_S) * self._draw())]),)
         self._answer(transaction, 503, fields)
 

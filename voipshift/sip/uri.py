@@ -48,13 +48,16 @@ def scheme_of(text: str) -> str:
     return match[1].lower()
 
 
-def check_uri(text: str) -> None:
-    """Make sure that a Request-URI is one; a sip or sips URI must be what the grammar says of those.
+def match_uri(text: str) -> re.Match[str] | None:
+    """Make sure that a Request-URI is one, and leave what it says for later (:meth:`SipUri.of`).
 
-    :raises ProtocolViolation: when it is not
+    :returns: None for a URI that is neither sip nor sips
+    :raises ProtocolViolation: when it is none at all, or is not what the grammar says of sip and sips
     """
-    if _SIP.fullmatch(text) is None and scheme_of(text) in ("sip", "sips"):
+    match = _SIP.fullmatch(text)
+    if match is None and (scheme_of(text) in ("sip", "sips") or not text.isascii() or not text.isprintable()):
         raise ProtocolViolation("not a SIP URI")
+    return match
 
 
 def unescape(text: str) -> str:
@@ -124,6 +127,14 @@ class SipUri:
         match = _SIP.fullmatch(text)
         if match is None:
             raise ProtocolViolation("not a SIP URI")
+        return cls.of(match)
+
+    @classmethod
+    def of(cls, match: re.Match[str]) -> SipUri:
+        """What :func:`match_uri` has matched.
+
+        :raises ProtocolViolation: when its port is none, or a parameter appears twice
+        """
         scheme, user, password, host, port, parameters, headers = match.groups()
         number = None if port is None else int(port)
         if number is not None and not 0 < number < 65536:

@@ -64,11 +64,10 @@ def _unsupported(demanded: list[str]) -> Objection:
 
 def _looped(request: Request, ours: frozenset[Address]) -> bool:
     """Section 16.3 item 4: a Via of ours whose branch was computed from the very fields that it has now."""
-    passed = request.vias
-    if len(passed) == 1:
+    if request.has_one_via:
         return False
     now: str | None = None
-    for via in passed[1:]:
+    for via in request.vias[1:]:
         if via.address in ours:
             now = now or loop_digest(request)
             if via.branch.endswith(now):
