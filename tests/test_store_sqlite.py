@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import inlineCallbacks
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.internet.defer import DeferredList, inlineCallbacks
 
 from tests.locations import ALICE, StoreTestCase, StoreTests, with_binding
 from voipshift.errors import ConfigurationError
-from voipshift.store.sqlite import MAX_WAITING, Busy, SqliteStore, prepare
+from voipshift.store.sqlite import MAX_WAITING, Busy, SqliteStore, WriteThread, prepare
 
 
 class SqliteStoreTest(StoreTests, StoreTestCase):
@@ -27,10 +24,7 @@ class SqliteStoreTest(StoreTests, StoreTestCase):
         prepare(self.file, "registrar.location", "")
 
     def store(self, realm: str = "voipshift") -> Any:
-        threads = ThreadPool(1, 1)
-        threads.start()
-        self.addCleanup(threads.stop)
-        store = SqliteStore(self.file, realm, partial(deferToThreadPool, cast(Any, reactor), threads))
+        store = SqliteStore(self.file, realm, WriteThread(reactor))
         store.start()
         self.addCleanup(store.stop)
         return store
@@ -68,7 +62,7 @@ class SqliteStoreTest(StoreTests, StoreTestCase):
         waiting = [store.change(f"user{number}", lambda bindings: bindings) for number in range(MAX_WAITING)]
         yield self.assertFailure(store.change("alice", with_binding(ALICE)), Busy)
         other.execute("ROLLBACK")
-        yield from waiting
+        yield DeferredList(waiting)
         yield store.change("alice", with_binding(ALICE))
 
     def test_the_file_is_for_its_owner_alone(self) -> None:

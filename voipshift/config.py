@@ -37,10 +37,13 @@ from voipshift.setting import (
     several,
     table,
     tables,
+    text,
     whole,
 )
 
 _name = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})", "1 to 63 letters, digits, dots, hyphens or underscores")
+_realm = matching(r'[^"\\:\x00-\x1f\x7f]{1,64}', "1 to 64 characters without quotes, colons and backslashes")
+_domain = matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", "a host name such as example.org")
 _prefix = matching(r"\+?[0-9*#]*", 'the first digits of a number, or "" for everything')
 
 
@@ -118,11 +121,36 @@ class GatewaySettings:
     prefixes: tuple[str, ...] = key(several(_prefix, at_least=1), default=("",))
 
 
+def _store(value: object, at: Place) -> str:
+    """The URL of a Redis server, or a file."""
+    return text(value, at) if str(value).startswith("redis:") else path(value, at)
+
+
+def _users(value: object, at: Place) -> str:
+    """The word ``"store"``, or a file."""
+    return "store" if value == "store" else path(value, at)
+
+
+@room
+class RegistrarSettings:
+    """``[registrar]``; `location` is a file or a ``redis:`` URL, None for the default file."""
+
+    location: str | None = key(_store, default=None)
+    domains: tuple[str, ...] = key(several(_domain), default=())
+    min_expires_s: int = key(whole(1, 3600), default=60)
+    max_expires_s: int = key(whole(60, 604_800), default=3600)
+
+
 @room
 class AccessSettings:
-    """``[access]``."""
+    """``[access]``; `users` is a file, or ``"store"`` for that of the registrar."""
 
     trusted: tuple[IPNetwork, ...] = key(several(network), default=())
+    open: bool = key(boolean, default=False)
+    users: str | None = key(_users, default=None)
+    realm: str = key(_realm, default="voipshift")
+    md5: bool = key(boolean, default=True)
+    requests_per_second: float = key(or_unlimited(number(1, 1_000_000)), default=100.0)
 
 
 @room
@@ -137,6 +165,7 @@ class Settings:
     balance: BalanceSettings = key(table(BalanceSettings), default=BalanceSettings())
     calls: CallSettings = key(table(CallSettings), default=CallSettings())
     gateways: tuple[GatewaySettings, ...] = key(tables(GatewaySettings), default=())
+    registrar: RegistrarSettings | None = key(table(RegistrarSettings), default=None)
     access: AccessSettings = key(table(AccessSettings), default=AccessSettings())
 
 
@@ -150,6 +179,7 @@ def load(file: str) -> Settings:
     _check_ports(settings, at)
     _check_advertised(settings, at)
     _check_times(settings, at)
+    _check_registrar(settings, at)
     if settings.group is None:
         return settings
     _check_group(settings.group, at)
@@ -216,6 +246,16 @@ def _check_times(settings: Settings, at: Place) -> None:
     if settings.sip.lease_s <= settings.balance.deadline_s:
         reason = f"must be more than balance.deadline_s ({settings.balance.deadline_s:g}), or it lapses on its way"
         raise at.within("sip", "lease_s").wrong(reason)
+
+
+def _check_registrar(settings: Settings, at: Place) -> None:
+    registrar = settings.registrar
+    if registrar is None:
+        if settings.access.users == "store":
+            raise at.within("access", "users").wrong("needs a [registrar], whose store it means; or name a file")
+    elif registrar.max_expires_s < registrar.min_expires_s:
+        reason = f"must be at least registrar.min_expires_s ({registrar.min_expires_s})"
+        raise at.within("registrar", "max_expires_s").wrong(reason)
 
 
 def _check_group(group: GroupSettings, at: Place) -> None:

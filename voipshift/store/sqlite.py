@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
 
 from voipshift.calls.location import Binding, Bindings
 from voipshift.errors import ConfigurationError
@@ -51,13 +53,34 @@ class Busy(Exception):
     """More writes wait than may."""
 
 
+class WriteThread:
+    """The one thread in which a store writes; it begins with the first call, after every fork, and ends with the store.
+
+    :param reactor: to come back to
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPool(0, 1, "store")
+
+    def __call__(self, called: Callable[..., Any], *parameters: object) -> Deferred[Any]:
+        if not self._pool.started:
+            self._pool.start()
+        return deferToThreadPool(self._reactor, self._pool, called, *parameters)
+
+    def stop(self) -> None:
+        """Wait for what is being written, and end."""
+        if self._pool.started:
+            self._pool.stop()
+
+
 class SqliteStore:
     """The location, and the users of one realm, in a file.
 
     :param in_thread: calls something in the one thread of the writes
     """
 
-    def __init__(self, file: str, realm: str, in_thread: Callable[..., Deferred[Any]]) -> None:
+    def __init__(self, file: str, realm: str, in_thread: WriteThread | Callable[..., Deferred[Any]]) -> None:
         self._file = file
         self._realm = realm
         self._in_thread = in_thread
@@ -77,7 +100,14 @@ class SqliteStore:
         writer, self._writer = self._writer, None
         if reader is not None:
             reader.close()
-        return succeed(None) if writer is None else self._in_thread(writer.close)
+        if writer is None:
+            return succeed(None)
+        return self._in_thread(writer.close).addBoth(self._stopped)
+
+    def _stopped(self, result: Any) -> Any:
+        if isinstance(self._in_thread, WriteThread):
+            self._in_thread.stop()
+        return result
 
     # The location.
 

@@ -1,0 +1,161 @@
+"""The reception of a node: who may come in, who lives here, and where they are; built from the settings.
+
+It brings together what belongs to access and to registrations (addresses, gate, users, location, registrar), so that
+tap.py wires one thing more and not eight.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from voipshift import config
+from voipshift.calls.location import Binding, Location
+from voipshift.calls.registrar import Limits
+from voipshift.calls.registration import Registrar
+from voipshift.errors import ConfigurationError
+from voipshift.group.keys import Keys
+from voipshift.node import Address
+from voipshift.sip.auth import Authenticator, Secrets, Users
+from voipshift.sip.gate import Gate
+from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.message import Request, Response
+from voipshift.sip.nonces import Nonces
+from voipshift.sip.sources import Sources
+from voipshift.store import redis, sqlite
+from voipshift.store.userfile import UserFile
+
+#: The file of bindings where none is configured, beside the configuration.
+LOCATION = "location.sqlite"
+
+
+class Store(Location, Users, Protocol):
+    """A store of both bindings and users."""
+
+    def start(self) -> None: ...
+    def stop(self) -> Deferred[Any]: ...
+    def put(self, username: str, secrets: Secrets) -> Deferred[None]: ...
+    def remove(self, username: str) -> Deferred[bool]: ...
+
+
+def open_store(settings: config.Settings, reactor: Any) -> Store | None:
+    """The store that a file of settings names, not started yet; None without ``[registrar]``.
+
+    :raises ConfigurationError: it cannot be used
+    """
+    registrar = settings.registrar
+    if registrar is None:
+        return None
+    where = registrar.location or os.path.join(os.path.dirname(os.path.abspath(settings.file)), LOCATION)
+    if where.startswith("redis:"):
+        connect = redis.connector(where, "registrar.location", settings.file)
+        return redis.RedisStore(connect, settings.access.realm, reactor)
+    sqlite.prepare(where, "registrar.location", settings.file)
+    return sqlite.SqliteStore(where, settings.access.realm, sqlite.WriteThread(reactor))
+
+
+class Reception:
+    """What a node needs to know its clients.
+
+    :param keys: the group's; a node that stands alone has some of its own
+    :param is_known: whether an address is a gateway's or a member's
+    :param is_ours: whether an address is one of the group's
+    :param through: see :func:`voipshift.calls.location.groups`
+    :param respond: sends a response in a server transaction
+    :param tag: the To tag of a response to a request
+    :ivar sources: what addresses are trusted
+    :ivar gate: who somebody is
+    :ivar registrar: who is registered; None where the node is no registrar
+    :ivar registrations: bindings that this node holds, as of the last :meth:`count`: its *clients*
+    :raises ConfigurationError: a store cannot be used
+    """
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        reactor: Any,
+        *,
+        keys: Keys,
+        is_known: Callable[[str], bool],
+        is_ours: Callable[[Address], bool],
+        through: Callable[[Binding], tuple[Address, str] | None],
+        respond: Callable[[ServerTransaction, Response], None],
+        tag: Callable[[Request], str],
+        wall: Callable[[], float],
+    ) -> None:
+        access, registrar = settings.access, settings.registrar
+        now: Callable[[], float] = reactor.seconds
+        self._name = settings.node.name
+        self._wall = wall
+        self._log = Logger()
+        self._store = open_store(settings, reactor)
+        self.registrations = 0
+        self.sources = Sources(trusted=access.trusted, per_second=access.requests_per_second, known=is_known)
+        self.gate = Gate(
+            authenticator=Authenticator(
+                realm=access.realm,
+                nonces=Nonces(keys=keys, octets=os.urandom),
+                with_md5=access.md5,
+                octets=os.urandom,
+            ),
+            users=_users(settings, self._store, now),
+            respond=respond,
+            tag=tag,
+            charge=self.sources.charge,
+            now=now,
+        )
+        self.registrar: Registrar | None = None
+        if registrar is not None and self._store is not None:
+            anybody = access.open and access.users is None
+            self.registrar = Registrar(
+                name=self._name,
+                location=self._store,
+                limits=Limits(registrar.min_expires_s, registrar.max_expires_s),
+                domains=frozenset(domain.lower() for domain in registrar.domains),
+                is_ours=is_ours,
+                gate=self.gate,
+                vouched=(lambda host: True) if anybody else self.sources.trusts,
+                through=through,
+                respond=respond,
+                tag=tag,
+                wall=wall,
+            )
+
+    def start(self) -> None:
+        """Open the store."""
+        if self._store is not None:
+            self._store.start()
+
+    def stop(self) -> Deferred[Any] | None:
+        """Close the store."""
+        return self._store.stop() if self._store is not None else None
+
+    def count(self) -> None:
+        """Count the registrations anew."""
+        if self._store is not None:
+            self._store.count(self._name, self._wall()).addCallbacks(self._counted, self._not_counted)
+
+    def _counted(self, number: int) -> None:
+        self.registrations = number
+
+    def _not_counted(self, failure: Any) -> None:
+        self._log.warn("registrations could not be counted: {reason}", reason=failure.getErrorMessage())
+
+
+def _users(settings: config.Settings, store: Store | None, now: Callable[[], float]) -> Users | None:
+    where = settings.access.users
+    if where is None:
+        return None
+    if where == "store":
+        assert store is not None
+        return store
+    users = UserFile(where, settings.access.realm, now)
+    try:
+        users.load()
+    except ConfigurationError as error:
+        raise ConfigurationError(settings.file, "access.users", str(error)) from None
+    return users
