@@ -39,6 +39,7 @@ from voipshift.group import keys
 from voipshift.group.exchange import Exchange
 from voipshift.group.messages import Counts, Statement
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
@@ -104,7 +105,10 @@ class Node(Service):
         now: Callable[[], float] = reactor.seconds
         random = Random()
         name = settings.node.name
-        places = tuple(_advertised(settings, listen.address) for listen in settings.sip.listen)
+        self.listeners = Listeners(
+            [Listener(listen.transport, _advertised(settings, listen.address)) for listen in settings.sip.listen]
+        )
+        places = self.listeners.places
         self._places = places
         doors = {"sip/udp": places[0]}
         if len(places) > 1:
@@ -137,7 +141,7 @@ class Node(Service):
             deadline_s=settings.balance.deadline_s,
         )
         plan = DialPlan(Gateway(gateway.address, gateway.prefixes) for gateway in settings.gateways)
-        self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport)
+        self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
         self.prober = Prober(
             interval_s=settings.calls.probe_interval_s,
             places=places,

@@ -13,7 +13,6 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
-from ipaddress import ip_address
 
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.effects import (
@@ -27,9 +26,10 @@ from voipshift.sip.effects import (
     StrayResponse,
     TimedOut,
 )
-from voipshift.sip.grammar import MAGIC_COOKIE, Via
+from voipshift.sip.grammar import MAGIC_COOKIE
+from voipshift.sip.listeners import response_hop
 from voipshift.sip.message import Request, Response
-from voipshift.sip.timers import CANCELLED_FOR, Timers
+from voipshift.sip.timers import CANCELLED_FOR, T1, Timers
 from voipshift.sip.transaction import (
     ACK,
     CANCEL_TIMER,
@@ -48,7 +48,6 @@ from voipshift.sip.transaction import (
     State,
     Transaction,
 )
-from voipshift.sip.uri import DEFAULT_PORT
 
 __all__ = (
     "Acknowledged",
@@ -82,28 +81,6 @@ _PLAIN_ACK_OCTETS = 512
 _ACKNOWLEDGED = (InviteServer.COMPLETED, InviteServer.CONFIRMED)
 #: States in which a response or an ACK may be sent once more.
 _RESENDING = (InviteServer.COMPLETED, Server.COMPLETED, InviteClient.COMPLETED)
-
-
-def response_hop(via: Via, source: Hop, *, force_rport: bool) -> Hop:
-    """Say where the responses to a request go (18.2.2, RFC 3581 section 4).
-
-    :param via: its top Via
-    :param source: where it came from
-    :param force_rport: always back to the source, which reaches clients behind a NAT and is nobody else
-    """
-    if force_rport or "rport" in via.parameters:
-        return source
-    port = via.port or DEFAULT_PORT
-    maddr = via.parameters.get("maddr")
-    if maddr:
-        try:
-            address = ip_address(maddr.strip("[]"))
-        except ValueError:
-            return source
-        if address.is_multicast or address.is_unspecified or maddr == "255.255.255.255":
-            return source
-        return source._replace(host=str(address), port=port)
-    return source._replace(port=port)
 
 
 class TransactionLayer:
@@ -191,7 +168,7 @@ class TransactionLayer:
             return self._cancelled(key, request, source, now, reliable)
         if self.undecided >= self._max_undecided:
             self.counts["refused"] += 1
-            return self.answer_statelessly(request, source, 503)
+            return self.answer_statelessly(request, source, 503, reliable=reliable)
         transaction = self._serve(key if method == "INVITE" else f"{key}\n{method}", request, source, now, reliable)
         return [Requested(transaction)]
 
@@ -272,11 +249,13 @@ class TransactionLayer:
         status: int,
         reason: str | None = None,
         fields: Iterable[tuple[str, str]] = (),
+        *,
+        reliable: bool = False,
     ) -> list[Effect]:
         """Answer a request without a transaction: a malformed one, one too many.  Its ACK will be absorbed."""
         try:
             request.stamp(source.host, source.port)
-            hop = response_hop(request.via, source, force_rport=self._force_rport)
+            hop = response_hop(request.via, source, force_rport=self._force_rport or reliable)
         except ProtocolViolation:
             hop = source
         response = request.response(status, reason, to_tag=self.tag_for(request), fields=fields)
@@ -292,6 +271,34 @@ class TransactionLayer:
         self._clients[key] = transaction
         self._begin(transaction, now)
         return transaction, [Send(octets, destination)]
+
+    def readdress(
+        self, transaction: ClientTransaction, destination: Hop, now: float, *, reliable: bool
+    ) -> list[Effect]:
+        """Send a request another way, its top Via changed: the transport was too small for it, or refused (18.1.1)."""
+        self.timers.stop_all(transaction)
+        transaction.destination = destination
+        transaction.reliable = reliable
+        transaction.interval = T1
+        transaction.sent = octets = transaction.request.octets()
+        self._begin(transaction, now)
+        return [Send(octets, destination)]
+
+    def client_of(self, request: Request) -> ClientTransaction | None:
+        """The transaction in which a request of ours was sent, while it waits for its final response."""
+        transaction = self._clients.get(f"{request.via.branch}\n{request.method}")
+        return transaction if transaction is not None and transaction.state.undecided else None
+
+    def undeliverable(self, transaction: ClientTransaction, now: float) -> list[Effect]:
+        """The transport could not send a request: that counts as a 503 (section 16.9), and the transaction ends."""
+        move = transaction.take("B" if isinstance(transaction.state, InviteClient) else "F")
+        if move is None:
+            return []
+        effects: list[Effect] = []
+        if transaction.method != "CANCEL":
+            effects.append(Responded(transaction, transaction.request.response(503)))
+        self._enter(transaction, move, now, effects)
+        return effects
 
     def cancel(self, transaction: ClientTransaction, now: float) -> list[Effect]:
         """Cancel an INVITE of ours (9.1): now, or when the first provisional response is there, or not at all."""
@@ -337,7 +344,7 @@ class TransactionLayer:
 
     def _serve(self, key: str, request: Request, source: Hop, now: float, reliable: bool) -> ServerTransaction:
         request.stamp(source.host, source.port)
-        hop = response_hop(request.via, source, force_rport=self._force_rport)
+        hop = source if reliable else response_hop(request.via, source, force_rport=self._force_rport)
         self._servers[key] = transaction = ServerTransaction(key, request, source, hop, reliable)
         self._begin(transaction, now)
         return transaction

@@ -2,19 +2,20 @@
 
 A listener is known by its number, the place of its ``[[sip.listen]]`` in the configuration; a :class:`Hop` says by
 which of them a message came or goes.  Which one a request leaves by is found from the transport that its next URI asks
-for (RFC 3261 section 19.1.1) and the family of the address.  Pure.
+for (RFC 3261 section 19.1.1) and the family of the address; where a response goes, from its request.  Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from voipshift.node import Address
-from voipshift.sip.grammar import NameAddr
+from voipshift.sip.grammar import NameAddr, Via
 from voipshift.sip.message import Request
 from voipshift.sip.transaction import Hop
-from voipshift.sip.uri import SipUri, host_port, scheme_of
+from voipshift.sip.uri import DEFAULT_PORT, SipUri, host_port, scheme_of, write_parameters
 
 
 class Listener(NamedTuple):
@@ -66,6 +67,11 @@ class Listeners:
     def via(self, listener: int, branch: str) -> str:
         """The Via of a request that leaves by a listener."""
         return f"{self._vias[listener]};branch={branch}"
+
+    def via_again(self, via: Via, listener: int) -> str:
+        """The Via of a request of ours that leaves by another listener than it says."""
+        said = {name: value for name, value in via.parameters.items() if name != "alias"}
+        return self._vias[listener] + write_parameters(said)
 
     def record(self, listener: int, *, secure: bool = False) -> str:
         """The Record-Route of a listener.
@@ -126,3 +132,25 @@ def transport_to(request: Request) -> str:
     routes = request.values("Route")
     uri = NameAddr.parse(routes[0]).uri if routes else request.uri
     return "udp" if scheme_of(uri) not in ("sip", "sips") else transport_of(SipUri.parse(uri))
+
+
+def response_hop(via: Via, source: Hop, *, force_rport: bool) -> Hop:
+    """Say where the responses to a request go (18.2.2, RFC 3581 section 4).
+
+    :param via: its top Via
+    :param source: where it came from
+    :param force_rport: always back to the source, which reaches clients behind a NAT and is nobody else
+    """
+    if force_rport or "rport" in via.parameters:
+        return source
+    port = via.port or DEFAULT_PORT
+    maddr = via.parameters.get("maddr")
+    if maddr:
+        try:
+            address = ip_address(maddr.strip("[]"))
+        except ValueError:
+            return source
+        if address.is_multicast or address.is_unspecified or maddr == "255.255.255.255":
+            return source
+        return source._replace(host=str(address), port=port)
+    return source._replace(port=port)

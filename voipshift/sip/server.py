@@ -1,4 +1,4 @@
-"""The SIP door: datagrams in and out, one timer, and in between the transaction layer and its users.
+"""The SIP door: messages in and out, one timer, and in between the transaction layer and its users.
 
 It feeds what arrives to :class:`~voipshift.sip.layer.TransactionLayer`, performs the effects that come back, and hands
 the events among them on: a new request to the portal, a response to whoever sent the request, an ACK to the proxy.
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
+from voipshift.sip import stun
 from voipshift.sip.layer import (
     Acknowledged,
     Cancelled,
@@ -30,10 +31,13 @@ from voipshift.sip.layer import (
     TimedOut,
     TransactionLayer,
 )
+from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
 
 #: What keeps a NAT's binding open and says nothing (RFC 5626 section 3.5.1, and what older phones send).
 KEEP_ALIVES = frozenset((b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"))
+#: Octets of a request that is sent by UDP: less than the path's MTU, which nobody knows (18.1.1).
+MAX_DATAGRAM_REQUEST = 1300
 
 
 class Timetable(Protocol):
@@ -51,19 +55,34 @@ class Correspondent(Protocol):
     def timed_out(self, client: ClientTransaction) -> None: ...
 
 
+class Enlarged:
+    """A request that went by TCP only because it was too large for a datagram, and who sent it (18.1.1).
+
+    :ivar plain: the way that it would have gone by UDP
+    """
+
+    def __init__(self, correspondent: Correspondent, plain: Hop) -> None:
+        self.plain = plain
+        self.responded = correspondent.responded
+        self.timed_out = correspondent.timed_out
+
+
 class SipServer:
-    """The SIP side of a node, on any number of UDP ports.
+    """The SIP side of a node, on any number of ports.
 
     :param clock: the reactor's time
     :param force_rport: answer to where a request came from, whatever its Via says
-    :ivar dropped: datagrams that could not be answered, by what was wrong with them
+    :param listeners: its ports as its messages name them
+    :ivar dropped: what came and could not be answered, by what was wrong with it
     """
 
-    def __init__(self, *, clock: IReactorTime, force_rport: bool) -> None:
+    def __init__(self, *, clock: IReactorTime, force_rport: bool, listeners: Listeners) -> None:
         self.layer = TransactionLayer(random=secrets.token_hex, force_rport=force_rport)
         self.dropped: Counter[str] = Counter()
         self._now = clock.seconds
         self._alarm = Alarm(clock, self._due)
+        self._listeners = listeners
+        self._reliable = listeners.reliable
         self._senders: list[Callable[[bytes, Address], None]] = []
         self._timetables: tuple[Timetable, ...] = ()
         self._log = Logger()
@@ -85,7 +104,7 @@ class SipServer:
         self._timetables = tuple(timetables)
 
     def add_port(self, send: Callable[[bytes, Address], None]) -> None:
-        """Add the next listener: how datagrams leave by its port."""
+        """Add the next listener: how messages leave by its port."""
         self._senders.append(send)
 
     def stop(self) -> None:
@@ -94,7 +113,7 @@ class SipServer:
         self._senders = [_nowhere for _ in self._senders]
 
     def received(self, listener: int, octets: bytes, address: Address) -> None:
-        """A datagram came in by a listener's port."""
+        """A datagram, or a message of a stream, came in by a listener's port."""
         now = self._now()
         if octets.startswith(b"ACK "):
             absorbed = self.layer.absorb(octets, now)
@@ -106,17 +125,33 @@ class SipServer:
         try:
             message = parse(octets)
             if isinstance(message, Request):
-                effects = self.layer.receive_request(message, source, now)
+                effects = self.layer.receive_request(message, source, now, reliable=self._reliable[listener])
             else:
                 effects = self.layer.receive_response(message, source, now)
         except MalformedRequest as malformed:
             self.dropped[malformed.reason] += 1
-            effects = self.layer.answer_statelessly(malformed.request, source, malformed.status, malformed.reason)
+            effects = self.layer.answer_statelessly(
+                malformed.request, source, malformed.status, malformed.reason, reliable=self._reliable[listener]
+            )
         except ProtocolViolation as violation:
-            if octets not in KEEP_ALIVES:
-                self.dropped[violation.reason] += 1
+            self._not_sip(listener, octets, address, violation.reason)
             return
         self._perform(effects)
+        self._keep_time()
+
+    def undelivered(self, listener: int, octets: bytes) -> None:
+        """No connection could be opened for a message that was to leave by a listener: a request of ours is sent by
+        UDP after all, if it was only too large for that, or it has failed; a response is lost.
+        """
+        message = parse(octets)
+        transaction = self.layer.client_of(message) if isinstance(message, Request) else None
+        if transaction is None:
+            return
+        correspondent = transaction.user
+        if isinstance(correspondent, Enlarged) and self._reliable[transaction.destination.listener]:
+            self._perform(self._send_by(transaction, correspondent.plain))
+        else:
+            self._perform(self.layer.undeliverable(transaction, self._now()))
         self._keep_time()
 
     # What the transactions' users do.
@@ -133,8 +168,13 @@ class SipServer:
 
     def request(self, request: Request, to: Hop, correspondent: Correspondent) -> ClientTransaction:
         """Send a request in a client transaction of its own; its responses go to the correspondent."""
-        transaction, effects = self.layer.request(request, to, self._now())
+        transaction, effects = self.layer.request(request, to, self._now(), reliable=self._reliable[to.listener])
         transaction.user = correspondent
+        if len(transaction.sent or b"") > MAX_DATAGRAM_REQUEST:
+            larger = self._listeners.larger(to)
+            if larger is not None:
+                transaction.user = Enlarged(correspondent, to)
+                effects = self._send_by(transaction, larger)
         self._perform(effects)
         self._keep_time()
         return transaction
@@ -147,6 +187,26 @@ class SipServer:
     def send(self, octets: bytes, to: Hop) -> None:
         """Send octets without a transaction."""
         self._senders[to.listener](octets, (to.host, to.port))
+
+    # The parts.
+
+    def _send_by(self, transaction: ClientTransaction, hop: Hop) -> list[Effect]:
+        """Send a request by another listener, which its Via must name."""
+        request = transaction.request
+        via = self._listeners.via_again(request.via, hop.listener)
+        request.remove_first_value("Via")
+        request.prepend("Via", via)
+        return self.layer.readdress(transaction, hop, self._now(), reliable=self._reliable[hop.listener])
+
+    def _not_sip(self, listener: int, octets: bytes, address: Address, reason: str) -> None:
+        """Something else came in: what keeps a NAT's binding open, or noise."""
+        if octets in KEEP_ALIVES:
+            return
+        reply = None if self._reliable[listener] else stun.answer(octets, address)
+        if reply is None:
+            self.dropped[reason] += 1
+        else:
+            self._senders[listener](reply, address)
 
     # Feed, perform, re-arm.
 
