@@ -69,7 +69,12 @@ Tokens = Annotated[tuple[tokens.AccessToken, ...], Form(tokens.read_tokens, toke
 CryptoTokens = Annotated[tuple[tokens.PasswordHash, ...], Form(tokens.read_crypto_tokens, tokens.write_crypto_tokens)]
 
 #: Components that are not spelt by the rule.
-_SPELLINGS = {"conferenceId": "conferenceID", "altGkInfo": "altGKInfo", "willRespondToIrr": "willRespondToIRR"}
+_SPELLINGS = {
+    "activeMc": "activeMC",
+    "conferenceId": "conferenceID",
+    "altGkInfo": "altGKInfo",
+    "willRespondToIrr": "willRespondToIRR", "willSupplyUuies": "willSupplyUUIEs",
+}
 
 
 class Part(NamedTuple):
