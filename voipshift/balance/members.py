@@ -22,6 +22,7 @@ from voipshift.node import DRAINING, FULL, Address, Load, NodeIdentity
 DEAD_AFTER_INTERVALS = 3
 #: So many members are remembered; past it the one that was silent for longest makes room, if it is dead.
 MAX_MEMBERS = 1024
+_TAKES_NOTHING = FULL | DRAINING
 
 
 class State(StrEnum):
@@ -75,7 +76,7 @@ class Member:
     @property
     def full(self) -> bool:
         """It said that it would accept nothing: at its threshold, or draining."""
-        return self.load.flags & (FULL | DRAINING) != 0
+        return self.load.flags & _TAKES_NOTHING != 0
 
 
 class Members:
@@ -159,6 +160,14 @@ class Members:
         """The members that are not dead and have that door: line 3's every live member."""
         horizon = now - self.dead_after_s
         return [member for member in self._members.values() if member.heard > horizon and door in member.doors]
+
+    def all_full(self, door: str, now: float) -> bool:
+        """Whether every live member said that it would accept nothing: line 3.  True where there is none."""
+        horizon = now - self.dead_after_s
+        for member in self._members.values():
+            if not member.load.flags & _TAKES_NOTHING and member.heard > horizon and door in member.doors:
+                return False
+        return True
 
     def candidates(self, door: str, visited: Container[str], now: float) -> list[Member]:
         """The members that may be asked: line 5's P. A draining one is none."""

@@ -112,7 +112,7 @@ def decide(
     :param locality: the weight that factors other than workload give a candidate
     """
     room = workload.room(now)
-    if not room and all(member.full for member in members.live(door, now)):  # line 3
+    if not room and members.all_full(door, now):  # line 3
         return Verdict.REFUSE
     if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4
         return Verdict.ACCEPT

@@ -31,9 +31,13 @@ LARGEST_LOAD = 1e9
 _T = TypeVar("_T")
 
 
+#: One for all: making it costs more than packing an Ask.
+_packer = msgpack.Packer()
+
+
 def pack(value: object) -> bytes:
     """One msgpack value."""
-    return msgpack.packb(value)  # type: ignore[no-any-return]
+    return _packer.pack(value)  # type: ignore[no-any-return]
 
 
 def unpack(octets: bytes) -> dict[Any, Any]:
@@ -74,8 +78,13 @@ def read_identity(document: bytes) -> NodeIdentity:
 
 def read_load(value: object) -> Load:
     """A node's load; every ask carries some, so that its fields are checked here and not one by one."""
-    fields = read_array(value, 6, 64)
-    node, incarnation, sequence, occupancy, capacity, flags = fields[:6]
+    if type(value) is not list or not 6 <= len(value) <= 64:
+        raise ProtocolViolation("malformed")
+    node, incarnation, sequence, occupancy, capacity, flags = value[:6]
+    if type(occupancy) is not float or not 0.0 <= occupancy <= LARGEST_LOAD:
+        occupancy = read_amount(occupancy)
+    if type(capacity) is not float or not 0.0 <= capacity <= LARGEST_LOAD:
+        capacity = read_amount(capacity)
     if (
         type(node) is str
         and 0 < len(node) <= LONGEST_NAME
@@ -84,7 +93,7 @@ def read_load(value: object) -> Load:
         and 0 <= sequence <= LARGEST_NUMBER
         and 0 <= flags <= LARGEST_NUMBER
     ):
-        return Load(node, incarnation, sequence, read_amount(occupancy), read_amount(capacity), flags)
+        return Load(node, incarnation, sequence, occupancy, capacity, flags)
     raise ProtocolViolation("malformed")
 
 
