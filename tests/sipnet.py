@@ -249,6 +249,8 @@ def settings(
     identify_self: bool = False,
     force_rport: bool = True,
     trusted: tuple[Any, ...] = (),
+    access: config.AccessSettings | None = None,
+    registrar: config.RegistrarSettings | None = None,
     probe_interval_s: float = 60.0,
     group: config.GroupSettings | None = None,
 ) -> config.Settings:
@@ -266,7 +268,8 @@ def settings(
         workload=config.WorkloadSettings(ongoing_calls=limit),
         calls=config.CallSettings(probe_interval_s=probe_interval_s),
         gateways=tuple(config.GatewaySettings(address=address, prefixes=prefixes) for address, prefixes in gateways),
-        access=config.AccessSettings(trusted=trusted),
+        access=access or config.AccessSettings(trusted=trusted, open=True),
+        registrar=registrar,
     )
 
 

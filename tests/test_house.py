@@ -30,7 +30,7 @@ DOORS = (
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
 WIRING = ("tap", "cli", "demo")
 #: Who chains Deferreds without being a door.
-CHAINS = ("delegation", "sip.portal", "lab.asking", "lab.server")
+CHAINS = ("delegation", "polling", "racing", "sip.portal", "sip.gate", "lab.asking", "lab.server")
 
 #: A beautiful file of one noun has no more.
 MOST_LINES = 450

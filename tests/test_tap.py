@@ -33,6 +33,8 @@ members = {members}
 ongoing_calls = {limit}
 [[gateways]]
 address = "192.0.2.20:5060"
+[access]
+open = true
 """
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from voipshift import config
@@ -28,6 +27,9 @@ from voipshift.sip.nonces import Nonces
 from voipshift.sip.sources import Sources
 from voipshift.store import redis, sqlite
 from voipshift.store.userfile import UserFile
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
 
 #: The file of bindings where none is configured, beside the configuration.
 LOCATION = "location.sqlite"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,7 @@ from voipshift.balance.members import Members
 from voipshift.balance.rule import Rule
 from voipshift.balance.workload import Workload
 from voipshift.calls.dialplan import DialPlan, Gateway
+from voipshift.calls.location import Binding
 from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
 from voipshift.calls.route import Routing
@@ -39,6 +41,7 @@ from voipshift.group import keys
 from voipshift.group.exchange import Exchange
 from voipshift.group.messages import Counts, Statement
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+from voipshift.reception import Reception
 from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
@@ -50,6 +53,8 @@ from voipshift.udp import DatagramPort, open_multicast, open_port
 SHARE_PER_CLIENT = 0.05
 #: How often the names of configured members are looked up again: one may come up, or move, while the node runs.
 LOOK_UP_S = 30.0
+#: How often the registrations that this node holds are counted.
+COUNT_S = 5.0
 #: How many leases an untrusted address may hold where the limit of calls is "unlimited".
 UNLIMITED_HELD = 50
 
@@ -165,6 +170,18 @@ class Node(Service):
             now=now,
             octets=os.urandom,
         )
+        self._keys = keys.load(settings.group.key_file) if settings.group else keys.Keys([os.urandom(32)])
+        self.reception = Reception(
+            settings,
+            reactor,
+            keys=self._keys,
+            is_known=self._is_known,
+            is_ours=lambda address: self._whose(address) is not None,
+            through=self._through,
+            respond=self.sip.refuse,
+            tag=self.sip.layer.tag_for,
+            wall=time.time,
+        )
         self.portal = Portal(
             name=name,
             places=places,
@@ -176,18 +193,23 @@ class Node(Service):
             refuse=self.sip.refuse,
             tag=self.sip.layer.tag_for,
             group_full=self._group_full,
-            trusted=settings.access.trusted,
+            trusts=self.reception.sources.trusts,
+            anybody=settings.access.open,
+            gate=self.reception.gate,
+            registrar=self.reception.registrar,
             identify_self=settings.sip.identify_self,
             now=now,
             octets=os.urandom,
             draw=random.random,
         )
-        self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober))
+        admits = self.reception.sources.admits
+        self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits)
 
         self._sequence = 0
         self._lapse = Alarm(reactor, self._lapsed)
         self._ports: list[DatagramPort] = []
         self._look_up: LoopingCall | None = None
+        self._count: LoopingCall | None = None
         self.exchange: Exchange | None = None
         try:
             self._open_ports()
@@ -224,7 +246,7 @@ class Node(Service):
         return Exchange(
             clock=self._reactor,
             send=port.send,
-            keys=keys.load(group.key_file),
+            keys=self._keys,
             identity=self.identity,
             address=_advertised(self._settings, group.listen),
             members=[member for member in group.members if is_ip_address(member[0])],
@@ -242,6 +264,11 @@ class Node(Service):
 
     def startService(self) -> None:
         Service.startService(self)
+        self.reception.start()
+        if self.reception.registrar is not None:
+            self._count = LoopingCall(self.reception.count)
+            self._count.clock = self._reactor
+            self._count.start(COUNT_S)
         for port in self._ports:
             port.start(self._reactor)
         if self.exchange is not None:
@@ -250,8 +277,10 @@ class Node(Service):
             self._look_up.clock = self._reactor
             self._look_up.start(LOOK_UP_S)
 
-    def stopService(self) -> Deferred[None] | None:
+    def stopService(self) -> Deferred[Any] | None:
         Service.stopService(self)
+        if self._count is not None:
+            self._count.stop()
         if self._look_up is not None and self._look_up.running:
             self._look_up.stop()
         if self.exchange is not None:
@@ -259,7 +288,7 @@ class Node(Service):
         self.sip.stop()
         self._lapse.stop()
         self._close_ports()
-        return None
+        return self.reception.stop()
 
     def _close_ports(self) -> None:
         for port in self._ports:
@@ -302,6 +331,16 @@ class Node(Service):
         for member in self.members:
             if address in member.doors.values():
                 return member.name
+        return None
+
+    def _is_known(self, host: str) -> bool:
+        """Whether an address is a gateway's or a member's."""
+        if any(gateway.address[0] == host for gateway in self._settings.gateways):
+            return True
+        return any(host == door[0] for member in self.members for door in member.doors.values())
+
+    def _through(self, binding: Binding) -> tuple[Address, str] | None:
+        """The way to a client that another node holds the flow of."""
         return None
 
     def _is_member(self, address: Address) -> bool:

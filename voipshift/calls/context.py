@@ -1,17 +1,19 @@
 """The response context of RFC 3261 section 16: one server transaction of the proxy, and the tries that answer it.
 
 Tries are made one after the other (a serial search): the next gateway after 503, 408, or two seconds without any
-response. What comes late from a try that was given up is not lost: a provisional response is answered with CANCEL, a
-2xx is forwarded. Pure; timers and transactions are its proxy's.
+response; the next telephone of a registered user after whatever is not 2xx or 6xx. What comes late from a try that was
+given up is not lost: a provisional response is answered with CANCEL, a 2xx is forwarded. Pure; timers and transactions
+are its proxy's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Protocol
 
+from voipshift.calls.location import Target
 from voipshift.calls.table import Call
-from voipshift.node import Address
 from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.timers import TIMER_C
@@ -19,7 +21,8 @@ from voipshift.sip.timers import TIMER_C
 #: A gateway that sends nothing at all, not even 100, for this long is passed over while another one is left; a member
 #: that a request is passed on to is given up.
 SILENCE_S = 2.0
-#: What makes the proxy try the next gateway; everything else is the callee's own answer, a 6xx above all.
+#: What makes the proxy try the next gateway; everything else is the callee's own answer, a 6xx above all.  Each
+#: telephone of a user answers for itself.
 TRY_NEXT = frozenset((408, 503))
 
 
@@ -35,7 +38,7 @@ class Core(Protocol):
 
     def respond(self, server: ServerTransaction, response: Response) -> None: ...
     def respond_late(self, server: ServerTransaction, response: Response) -> None: ...
-    def attempt(self, context: ResponseContext, request: Request, to: Address) -> ClientTransaction: ...
+    def attempt(self, context: ResponseContext, request: Request, target: Target) -> ClientTransaction: ...
     def cancel(self, client: ClientTransaction) -> None: ...
     def tag(self, request: Request) -> str: ...
     def start(self, context: ResponseContext, timer: Timer, duration_s: float) -> None: ...
@@ -51,17 +54,30 @@ class ResponseContext:
     :ivar request: the request as it goes on, but for what differs from try to try
     :ivar call: the call it belongs to; None where it is passed on to a member
     :ivar current: the try under way
+    :ivar best: the best of the final responses of tries that are over (section 16.7 item 6)
     :ivar opens: it is the INVITE that opened the call, which ends when that fails
     """
 
-    __slots__ = ("_cancelled", "_core", "_final", "_targets", "call", "current", "opens", "request", "server")
+    __slots__ = (
+        "_cancelled",
+        "_core",
+        "_final",
+        "_targets",
+        "_tries",
+        "best",
+        "call",
+        "current",
+        "opens",
+        "request",
+        "server",
+    )
 
     def __init__(
         self,
         core: Core,
         server: ServerTransaction,
         request: Request,
-        targets: list[Address],
+        groups: Iterable[Iterable[Target]],
         call: Call | None,
         *,
         opens: bool = False,
@@ -72,7 +88,10 @@ class ResponseContext:
         self.call = call
         self.opens = opens
         self.current: ClientTransaction | None = None
-        self._targets = targets
+        self.best: Response | None = None
+        # Those of equal preference one after the other too, as long as nothing is forked.
+        self._targets = [target for group in groups for target in group]
+        self._tries: dict[ClientTransaction, Target] = {}
         self._cancelled = False
         self._final = 0
 
@@ -87,10 +106,17 @@ class ResponseContext:
         last = not self._targets
         request = self.request if last else self.request.copy()
         self.current = self._core.attempt(self, request, target)
+        self._tries[self.current] = target
         if not last or self.call is None:  # a member says 100 within 200 ms: one that is silent is dead
             self._core.start(self, Timer.SILENCE, SILENCE_S)
         elif self.is_invite:
             self._core.start(self, Timer.C, TIMER_C)
+
+    @property
+    def target(self) -> Target:
+        """The target of the try under way."""
+        assert self.current is not None
+        return self._tries[self.current]
 
     def responded(self, client: ClientTransaction, response: Response) -> None:
         """A response of one of the tries."""
@@ -110,11 +136,19 @@ class ResponseContext:
                 self._core.cancel(client)
         elif response.status < 200:
             self._progressed(response)
-        elif response.status in TRY_NEXT and self._targets and not self._cancelled:
+        else:
+            self._fell_through(response)
+
+    def _fell_through(self, response: Response) -> None:
+        """A try is over without success: the next one, or the best of all responses."""
+        next_after = response.status < 600 if self.target.uri is not None else response.status in TRY_NEXT
+        if self.best is None or _rank(response.status) < _rank(self.best.status):
+            self.best = response
+        if next_after and self._targets and not self._cancelled:
             self._core.stop(self)
             self.begin()
         else:
-            self._failed(response)
+            self._failed(response if self._cancelled or not next_after else self.best)
 
     def due(self, timer: Timer) -> None:
         """One of its timers has run out."""
@@ -171,3 +205,10 @@ class ResponseContext:
             self._final = response.status
             self._core.stop(self)
         self._core.respond(self.server, response)
+
+
+def _rank(status: int) -> tuple[bool, int, bool]:
+    """Which of several final responses is better, the least first (section 16.7 item 6): 6xx, then the lowest class;
+    in it whoever said something before whoever said nothing.
+    """
+    return status < 600, status // 100, status == 408

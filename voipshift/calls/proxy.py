@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from voipshift.calls.context import ResponseContext, Timer
 from voipshift.calls.dialplan import DialPlan
+from voipshift.calls.location import Target
 from voipshift.calls.route import Routing, addresses, contact_of, suit_strict_router
 from voipshift.calls.table import Call, CallTable, End
 from voipshift.errors import ProtocolViolation
@@ -79,20 +80,25 @@ class Proxy:
 
     # What the portal hands over.
 
-    def carry(self, invite: ServerTransaction, target: str, hops: int) -> None:
+    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Sequence[Sequence[Target]] = ()) -> None:
         """Carry a call that this node has accepted.
 
         :param invite: the transaction of its INVITE
         :param target: the original Request-URI
         :param hops: how often the attempt was shifted
+        :param places: where the called user is registered, group by group, the preferred one first; without any, the
+            call goes to a gateway
         :raises ProtocolViolation: 404, no gateway takes the number; 403, a Route leads to somebody else; 482, it is the
             same call once more
         """
         request = self._routing.without_ours(invite.request)
         request.uri = target
         routed = self._routing.checked(request, frozenset())
-        gateways = self._plan.route(_user_of(target)) if routed is None else (routed,)
-        if not gateways:
+        if routed is not None:
+            groups: Sequence[Sequence[Target]] = ((Target(routed),),)
+        else:
+            groups = places or [(Target(gateway),) for gateway in self._plan.route(_user_of(target))]
+        if not groups:
             raise ProtocolViolation("No Gateway For This Number", 404)
         identity = (request.call_id, request.from_tag or "")
         call = self._table.get(identity)
@@ -102,16 +108,20 @@ class Proxy:
             self._table.open(call)
         elif not self._spirals(invite.request):
             raise ProtocolViolation("Merged Request", 482)
-        call.admit(*gateways, *addresses(request.values("Contact")), *addresses(request.values("Record-Route")))
+        call.admit(
+            *(each.address for group in groups for each in group),
+            *addresses(request.values("Contact")),
+            *addresses(request.values("Record-Route")),
+        )
         request.prepend("Record-Route", f"<sip:{self._names[invite.source.listener]};lr>")
-        self._forward(invite, request, list(gateways), call, opens=opens)
+        self._forward(invite, request, groups, call, opens=opens)
 
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None:
         """Pass a request on to the member that it names, without a part in the call; it is marked as decided there
         alone.
         """
         request = self._routing.without_ours(transaction.request)
-        self._forward(transaction, request, [to], None)
+        self._forward(transaction, request, _only(to), None)
 
     def within(self, transaction: ServerTransaction) -> None:
         """Forward a request of a dialog.
@@ -122,12 +132,12 @@ class Proxy:
         call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
         if call is not None:
             to = self._routing.next_hop(request, call, _far_end(call, request))
-            self._forward(transaction, request, [to], call)
+            self._forward(transaction, request, _only(to), call)
             return
         member = self._routing.member(request)
         if member is None:
             raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
-        self._forward(transaction, request, [member], None)
+        self._forward(transaction, request, _only(member), None)
 
     def acknowledge(self, ack: Request, source: Hop) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
@@ -155,11 +165,16 @@ class Proxy:
 
     # What a response context needs.
 
-    def attempt(self, context: ResponseContext, request: Request, to: Address) -> ClientTransaction:
+    def attempt(self, context: ResponseContext, request: Request, target: Target) -> ClientTransaction:
         """Send one try to a target."""
-        if context.call is not None and to in self._plan.addresses and not request.to_tag and not request.has("Route"):
+        to = target.address
+        if target.uri is not None:
+            request.uri = target.uri
+        elif context.call is not None and to in self._plan.addresses and not (request.to_tag or request.has("Route")):
             request.uri = _at_gateway(request.uri, to)
-        listener = context.server.source.listener
+        for value in reversed(target.route):
+            request.prepend("Route", value)
+        listener = context.server.source.listener if target.listener is None else target.listener
         mark = ""
         if context.call is None and not request.to_tag:
             mark = f";{PASSED_ON}"
@@ -212,12 +227,12 @@ class Proxy:
         self,
         server: ServerTransaction,
         request: Request,
-        targets: list[Address],
+        groups: Sequence[Sequence[Target]],
         call: Call | None,
         *,
         opens: bool = False,
     ) -> None:
-        context = ResponseContext(self, server, request, targets, call, opens=opens)
+        context = ResponseContext(self, server, request, groups, call, opens=opens)
         server.user = context
         context.begin()
 
@@ -258,7 +273,8 @@ class Proxy:
         assert context.current is not None
         to = context.current.destination
         target = contact_of(response) or response.to.uri
-        return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), False)
+        behind_nat = context.target.behind_nat
+        return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), behind_nat)
 
     def _refresh(self, call: Call, request: Request, response: Response) -> None:
         far, callee = _far_end(call, request), call.callee
@@ -267,6 +283,11 @@ class Proxy:
             if end is not None and target is not None:
                 end.target = target
         call.admit(*addresses(request.values("Contact")), *addresses(response.values("Contact")))
+
+
+def _only(address: Address) -> tuple[tuple[Target]]:
+    """One place to go to, as it is."""
+    return ((Target(address),),)
 
 
 def _user_of(uri: str) -> str:

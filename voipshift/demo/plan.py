@@ -93,7 +93,7 @@ def plan(*, nodes: int, offered: float, base_port: int, settings: Sequence[str] 
             },
             "workload": {"ongoing_calls": _limit(k, nodes, offered)},
             "gateways": [{"address": text_of(gateway), "prefixes": [""]}],
-            "access": {"trusted": ["127.0.0.0/8"]},
+            "access": {"trusted": ["127.0.0.0/8"], "open": True},
         }
         for node, path, value in changes:
             if node in (None, name):

@@ -10,15 +10,17 @@ node that accepted, or a 503.  Which of them, in the order in which it is asked:
     marked by a member that passed it on     our own rule alone
     anything else                            placed: accepted here, by a member, or refused
 
+Before any of them it is known who calls, unless anybody may: an address that is trusted vouches for its callers, a
+member for those that it passes on, a lease for the known client that it was given to; all others come by the gate.
+
 Requests inside a dialog belong to the proxy, which carries calls.  No socket and no clock in here.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -26,6 +28,7 @@ from twisted.python.failure import Failure
 
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.auth import Party
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, TelUri, host_port
@@ -43,13 +46,15 @@ MAX_NAME = 128
 #: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
 #: has, so that clients do not come back all at once.
 RETRY_AFTER_S = ("3", "4", "5", "6", "7")
-#: Addresses whose trust is remembered; beyond that all are looked up anew.
-MAX_TRUST_MEMORY = 4096
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE")
 ACCEPT = ("Accept", "application/sdp")
 #: Requests that are nothing outside a dialog (RFC 3261 section 15.1.2, RFC 3262, 3311, 6086).
 WITHIN_A_DIALOG = frozenset(("BYE", "PRACK", "UPDATE", "INFO"))
+
+
+#: Where a user is, what is tried together in one group; a proxy's business.
+Places = Sequence[Sequence[Any]]
 
 
 class Delegation(Protocol):
@@ -79,20 +84,33 @@ class Leases(Protocol):
     def __len__(self) -> int: ...
 
 
+class Gate(Protocol):
+    """Who says who a client is (:class:`voipshift.sip.gate.Gate`)."""
+
+    def identify(self, transaction: ServerTransaction, party: Party, then: Callable[[str], None]) -> None: ...
+
+
+class Registrar(Protocol):
+    """Who knows where users are (:class:`voipshift.calls.registration.Registrar`)."""
+
+    def register(self, transaction: ServerTransaction) -> None: ...
+    def find(self, target: str) -> Deferred[Any] | None: ...
+
+
 class Carrier(Protocol):
     """Who carries calls once they are accepted (:class:`voipshift.calls.proxy.Proxy`)."""
 
-    def carry(self, invite: ServerTransaction, target: str, hops: int) -> None: ...
+    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places) -> None: ...
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
     def within(self, transaction: ServerTransaction) -> None: ...
 
 
 class Pending:
-    """An INVITE about which the group has not decided yet."""
+    """An INVITE about which the group has not decided yet, or a store has not answered."""
 
     __slots__ = ("_decision",)
 
-    def __init__(self, decision: Deferred[Acceptance]) -> None:
+    def __init__(self, decision: Deferred[Any]) -> None:
         self._decision = decision
 
     def cancelled(self, invite: ServerTransaction) -> None:
@@ -109,6 +127,10 @@ class Portal:
     :param respond: sends a response in a server transaction
     :param refuse: sends one that is not repeated unless the client asks again
     :param tag: the To tag of a response to a request
+    :param trusts: whether an address vouches for its callers
+    :param anybody: anybody may call
+    :param gate: who says who all others are
+    :param registrar: who knows where users are; None where REGISTER is not served
     :param group_full: True when a call attempt would be refused right now
     :param draw: a number from 0 to 1
     :ivar answered: final responses of its own, by status
@@ -127,7 +149,10 @@ class Portal:
         refuse: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
         group_full: Callable[[], bool],
-        trusted: tuple[IPv4Network | IPv6Network, ...],
+        trusts: Callable[[str], bool],
+        anybody: bool,
+        gate: Gate,
+        registrar: Registrar | None,
         identify_self: bool,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
@@ -144,8 +169,10 @@ class Portal:
         self._refuse_with = refuse
         self._tag = tag
         self._group_full = group_full
-        self._trusted = trusted
-        self._trust: dict[str, bool] = {}
+        self._trusts = trusts
+        self._anybody = anybody
+        self._gate = gate
+        self._registrar = registrar
         self._identify_self = identify_self
         self._now = now
         self._octets = octets
@@ -173,6 +200,9 @@ class Portal:
 
     def _serve(self, transaction: ServerTransaction) -> None:
         request = transaction.request
+        if request.method == "REGISTER" and self._registrar is not None:
+            self._registrar.register(transaction)
+            return
         wrong = objection_of_server(request)
         if wrong is not None:
             self._answer(transaction, wrong.status, wrong.fields)
@@ -191,35 +221,54 @@ class Portal:
     # An initial INVITE, step by step.
 
     def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
+        known = self._trusts(invite.source.host)
+        if known or self._anybody:
+            self._sort(invite, uri, known)
+        elif self._is_vouched_for(invite, uri):
+            self._sort(invite, uri, True)
+        else:
+            self._gate.identify(invite, Party.PROXY, lambda user: self._sort(invite, uri, True))
+
+    def _is_vouched_for(self, invite: ServerTransaction, uri: SipUri | TelUri) -> bool:
+        """Whether a member passed it on, or its lease was given to a known client that was at that address."""
+        if self._passed_on(invite):
+            return True
+        lease = self._lease(invite, uri, self._whose(uri.address())) if isinstance(uri, SipUri) else None
+        return lease is not None and lease.attempt.trusted and lease.attempt.client[0] == invite.source.host
+
+    def _sort(self, invite: ServerTransaction, uri: SipUri | TelUri, known: bool) -> None:
+        """What becomes of a call attempt of somebody who may call; `known` says that it is not just anybody."""
         target = invite.request.uri
         if isinstance(uri, TelUri):
-            self._decide(invite, target, target[4:].partition(";")[0], alone=False)
+            self._decide(invite, target, target[4:].partition(";")[0], known, alone=False)
             return
         owner = self._whose(uri.address())
         if owner is not None and owner != self._name:
             self._carrier.pass_on(invite, uri.address())
             return
-        callee = uri.user or ""
+        lease = self._lease(invite, uri, owner) if len(self._leases) else None
+        if lease is not None:
+            self._arrived(invite, lease.attempt.target, lease.id, lease.hops)
+            return
         promised = LEASE in uri.parameters
         if promised:
-            lease = self._leases.get(uri.parameters[LEASE] or "")
-        elif owner is not None and len(self._leases):
-            lease = self._leases.find(invite.source.host, callee[:MAX_NAME], self._now())
-        else:
-            lease = None
-        if lease is not None:
-            self._leases.arrive(lease.id)
-            self._carrier.carry(invite, lease.attempt.target, lease.hops)
-            return
-        if promised:
             target = str(uri.without_parameter(LEASE))
-        self._decide(invite, target, callee, alone=promised or self._passed_on(invite))
+        self._decide(invite, target, uri.user or "", known, alone=promised or self._passed_on(invite))
 
-    def _decide(self, invite: ServerTransaction, target: str, callee: str, *, alone: bool) -> None:
+    def _lease(self, invite: ServerTransaction, uri: SipUri, owner: str | None) -> Lease | None:
+        """The lease that an INVITE brings, or that waits for a client which dropped it on the way."""
+        if LEASE in uri.parameters:
+            return self._leases.get(uri.parameters[LEASE] or "")
+        if owner is None:
+            return None
+        return self._leases.find(invite.source.host, (uri.user or "")[:MAX_NAME], self._now())
+
+    def _decide(self, invite: ServerTransaction, target: str, callee: str, known: bool, *, alone: bool) -> None:
+        attempt = self._attempt(invite, target, callee, known)
         if alone or len(target) > MAX_TARGET:
-            self._decide_alone(invite, target, callee)
+            self._decide_alone(invite, attempt)
         else:
-            self._place(invite, target, callee)
+            self._place(invite, attempt, callee)
 
     def _passed_on(self, invite: ServerTransaction) -> bool:
         """Marked by the node before us, and that node is a member: nobody else's mark is believed."""
@@ -227,7 +276,7 @@ class Portal:
             return False
         return self._whose((invite.source.host, invite.source.port)) is not None
 
-    def _attempt(self, invite: ServerTransaction, target: str, callee: str) -> CallAttempt:
+    def _attempt(self, invite: ServerTransaction, target: str, callee: str, known: bool) -> CallAttempt:
         source = invite.source
         return CallAttempt(
             id=self._octets(16),
@@ -236,22 +285,22 @@ class Portal:
             callee=callee[:MAX_NAME],
             target=target,
             client=(source.host, source.port),
-            trusted=self._trusts(source.host),
+            trusted=known,
         )
 
-    def _decide_alone(self, invite: ServerTransaction, target: str, callee: str) -> None:
+    def _decide_alone(self, invite: ServerTransaction, attempt: CallAttempt) -> None:
         try:
-            acceptance = self._delegation.here_alone(self._attempt(invite, target, callee))
+            acceptance = self._delegation.here_alone(attempt)
         except Refused:
             self._refuse(invite)
         else:
-            self._arrived(invite, target, acceptance)
+            self._arrived(invite, attempt.target, acceptance.lease, acceptance.hops)
 
-    def _place(self, invite: ServerTransaction, target: str, callee: str) -> None:
-        decision = self._delegation.place(self._attempt(invite, target, callee))
+    def _place(self, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
+        decision = self._delegation.place(attempt)
         invite.user = Pending(decision)
         decision.addCallbacks(
-            self._decided, self._undecided, callbackArgs=(invite, target, callee), errbackArgs=(invite,)
+            self._decided, self._undecided, callbackArgs=(invite, attempt.target, callee), errbackArgs=(invite,)
         )
         decision.addErrback(self._failed, invite)
 
@@ -264,12 +313,38 @@ class Portal:
             second = next(place for listener, place in enumerate(self._places) if listener != called)
             self._redirect(invite, callee, second, acceptance.lease)
         else:
-            self._arrived(invite, target, acceptance)
+            self._arrived(invite, target, acceptance.lease, acceptance.hops)
 
-    def _arrived(self, invite: ServerTransaction, target: str, acceptance: Acceptance) -> None:
-        """Accepted here, and the client is here already."""
-        self._leases.arrive(acceptance.lease)
-        self._carrier.carry(invite, target, acceptance.hops)
+    def _arrived(self, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
+        """The client of a call that this node has accepted is here: see where the called user is, and carry it."""
+        found = None if self._registrar is None else self._registrar.find(target)
+        if found is None:
+            self._carry((), invite, target, lease, hops)
+            return
+        invite.user = Pending(found)
+        found.addErrback(self._not_found)
+        found.addCallback(self._carry, invite, target, lease, hops)
+        found.addErrback(self._undecided_late, invite, lease)
+
+    def _carry(self, places: Places, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
+        invite.user = None
+        self._leases.arrive(lease)
+        self._carrier.carry(invite, target, hops, places)
+
+    def _not_found(self, failure: Failure) -> Places:
+        """The store does not answer: nobody is known to be registered, and gateways are all there is."""
+        if failure.check(CancelledError):
+            failure.raiseException()
+        self._log.failure("where a called user is could not be found out", failure)
+        return ()
+
+    def _undecided_late(self, failure: Failure, invite: ServerTransaction, lease: str) -> None:
+        if failure.check(CancelledError):
+            invite.user = None
+            self._leases.arrive(lease)
+            self._answer(invite, 487)
+        else:
+            self._failed(failure, invite)
 
     def _redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
         """302 with exactly one Contact (section 8.3): the node that accepted, with the lease."""
@@ -316,13 +391,3 @@ class Portal:
             self._respond(transaction, response)
         else:
             self._refuse_with(transaction, response)
-
-    def _trusts(self, host: str) -> bool:
-        trusted = self._trust.get(host)
-        if trusted is None:
-            address = ip_address(host)
-            trusted = any(address in network for network in self._trusted)
-            if len(self._trust) >= MAX_TRUST_MEMORY:
-                self._trust.clear()
-            self._trust[host] = trusted
-        return trusted

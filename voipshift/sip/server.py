@@ -40,6 +40,11 @@ KEEP_ALIVES = frozenset((b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"))
 MAX_DATAGRAM_REQUEST = 1300
 
 
+def _everybody(host: str, now: float) -> bool:
+    """No limit to what an address may send."""
+    return True
+
+
 class Timetable(Protocol):
     """Somebody whose deadlines this door keeps."""
 
@@ -92,16 +97,19 @@ class SipServer:
         requested: Callable[[ServerTransaction], None],
         acknowledged: Callable[[Request, Hop], None],
         timetables: Iterable[Timetable],
+        admits: Callable[[str, float], bool] = _everybody,
     ) -> None:
         """Say who uses the transactions.
 
         :param requested: told of each new request
         :param acknowledged: told of each ACK that belongs to no transaction, and where it came from
         :param timetables: whose deadlines are kept beside the transactions' own
+        :param admits: whether one more message of an address is looked at now
         """
         self._requested = requested
         self._acknowledged = acknowledged
         self._timetables = tuple(timetables)
+        self._admits = admits
 
     def add_port(self, send: Callable[[bytes, Address], None]) -> None:
         """Add the next listener: how messages leave by its port."""
@@ -115,6 +123,9 @@ class SipServer:
     def received(self, listener: int, octets: bytes, address: Address) -> None:
         """A datagram, or a message of a stream, came in by a listener's port."""
         now = self._now()
+        if not self._admits(address[0], now):
+            self.dropped["more than one address may send"] += 1
+            return
         if octets.startswith(b"ACK "):
             absorbed = self.layer.absorb(octets, now)
             if absorbed is not None:
