@@ -16,22 +16,22 @@ from voipshift.node import Address, Load
 
 #: A change of occupancy that is reported at once.
 EDGE = 0.05
-#: The least time between two Reports, and in a large group.
+#: The least time between two Reports, and in a large group.  Half a second is long in a group that is full: 10 % more
+#: calls were refused than by the pooled group with 50 members, 20 % with 100, where 0.1 s costs 2 % (the lab, figure 3).
 GAP_S = 0.1
 GAP_LARGE_S = 0.5
-LARGE_GROUP = 32
-#: Above so many members unicast Reports slow down.
-VERY_LARGE_GROUP = 100
-VERY_LARGE_INTERVAL_S = 5.0
+#: Above so many members Reports come more seldom, unicast ones also without an edge.
+LARGE_GROUP = 100
+LARGE_INTERVAL_S = 5.0
 #: Reports come this much earlier or later than each T, so that a group does not speak in chorus.
 JITTER = 0.1
 
 
 def report_interval_s(configured_s: float, members: int, multicast: bool) -> float:
     """How often a node reports."""
-    if multicast or members <= VERY_LARGE_GROUP:
+    if multicast or members <= LARGE_GROUP:
         return configured_s
-    return max(configured_s, VERY_LARGE_INTERVAL_S)
+    return max(configured_s, LARGE_INTERVAL_S)
 
 
 def encode_fitting(
