@@ -1,4 +1,5 @@
-"""The ``voipshift`` command: check a configuration, make a group's key, see a group shift calls, place a call by hand.
+"""The ``voipshift`` command: check a configuration, make a group's key, see a group shift calls, place a call by hand,
+measure how well it is balanced.
 
 A node itself is started with ``twistd voipshift``.  What a subcommand needs is imported when it is called, for only
 some of them need a reactor.
@@ -60,6 +61,20 @@ def call(arguments: argparse.Namespace) -> int:
     return callbyhand.main(arguments)
 
 
+def lab(arguments: argparse.Namespace) -> int:
+    """Simulate a group under traffic."""
+    from voipshift.lab import command
+
+    return command.main(arguments)
+
+
+def lab_report(arguments: argparse.Namespace) -> int:
+    """Measure the figures of the lab."""
+    from voipshift.lab import command
+
+    return command.report(arguments)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voipshift",
@@ -106,7 +121,46 @@ def _parser() -> argparse.ArgumentParser:
     add = command(call, "Place one call, follow its redirections, print each step and hang up.").add_argument
     add("uri", metavar="URI", help="whom to call where, such as sip:100@127.0.0.1:5060")
     add("--hold", type=_above_zero, default=2.0, metavar="SECONDS", help="how long the call lasts (default: 2)")
+
+    _lab_options(command(lab, "Simulate a group under traffic, beside a rival or itself, and judge it by the bound."))
     return parser
+
+
+def _lab_options(parser: argparse.ArgumentParser) -> None:
+    def add(name: str, kind: Callable[[str], object], default: object, metavar: str, text: str) -> None:
+        parser.add_argument(name, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)")
+
+    add("--servers", _whole(1, 1000), 8, "N", "how many servers")
+    add("--slots", _whole(1, 100_000), 100, "N", "how many calls each takes, on average")
+    add("--ratio", str, "1:2:4", "A:B:...", "of their slots, repeated over the servers")
+    add("--load", _above_zero, 1.0, "N", "offered load as a fraction of all slots")
+    add("--hold", _above_zero, 120.0, "SECONDS", "the mean holding time")
+    add("--hold-shape", str, "exponential", "SHAPE", "exponential, lognormal:S, or mix:W,H1,H2 with means of its own")
+    add("--calls", _whole(1, 100_000_000), 200_000, "N", "how many calls; the first five holding times do not count")
+    add("--seed", _whole(0, 10**9), 1, "N", "of everything that is drawn")
+    add("--loss", _share, 0.05, "SHARE", "of the datagrams between servers that are lost")
+    add("--delay-ms", _above_zero, 1.0, "MS", "from one server to another")
+    add("--report-interval", _above_zero, 1.0, "SECONDS", "how often each server reports")
+    add("--entry", str, "random", "WHOM", "whom clients know: random, primary, weighted, or first:K")
+    add(
+        "--policy",
+        str,
+        "voipshift",
+        "POLICY",
+        "voipshift (rule even), seed, balance-always, round-robin, random, srv, srv-retry or dispatcher",
+    )
+    parser.add_argument(
+        "--fail",
+        action="append",
+        default=[],
+        metavar="NODE:FROM:TO",
+        help="a server, counted from 0, is dead between these seconds; can be there several times",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    made = "Measure the table of figures, three seeds each, and write the page with its plots."
+    report = parser.add_subparsers(metavar="report DIR").add_parser("report", help=made, description=made)
+    report.set_defaults(run=lab_report)
+    report.add_argument("directory", metavar="DIR", help="where the page is written")
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -125,6 +179,16 @@ def _above_zero(text: str) -> float:
         value = 0.0
     if not 0 < value <= 1_000_000:
         raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, not {text!r}")
     return value
 
 

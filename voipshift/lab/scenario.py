@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from voipshift.group.reports import VERY_LARGE_GROUP, report_interval_s
+from voipshift.group.reports import LARGE_GROUP, report_interval_s
 from voipshift.lab.holding import Exponential, Holding
 
 #: The group has to fill first: so many mean holding times are not counted.
@@ -153,7 +153,7 @@ class Scenario:
         """The hop limit."""
         if self.hop_limit is not None:
             return self.hop_limit
-        return HOP_LIMIT_LARGE if self.servers >= VERY_LARGE_GROUP else HOP_LIMIT
+        return HOP_LIMIT_LARGE if self.servers > LARGE_GROUP else HOP_LIMIT
 
     def accept_rate(self, slots: int) -> float:
         """The calls per second that a server with that limit accepts."""
