@@ -73,7 +73,8 @@ _SPELLINGS = {
     "activeMc": "activeMC",
     "conferenceId": "conferenceID",
     "altGkInfo": "altGKInfo",
-    "willRespondToIrr": "willRespondToIRR", "willSupplyUuies": "willSupplyUUIEs",
+    "willRespondToIrr": "willRespondToIRR",
+    "willSupplyUuies": "willSupplyUUIEs",
 }
 
 

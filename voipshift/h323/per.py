@@ -18,9 +18,9 @@ MAX_ELEMENTS = 1000
 #: A SEQUENCE OF in a SEQUENCE OF and so on: H.225.0 needs five, only GenericData could go on for ever.
 MAX_DEPTH = 16
 
-_SHORT = ProtocolViolation("PER: the message ends too early")
-_FRAGMENTED = ProtocolViolation("PER: a length beyond any message")
-_TOO_MANY = ProtocolViolation("PER: too many elements")
+_SHORT = "PER: the message ends too early"
+_FRAGMENTED = "PER: a length beyond any message"
+_TOO_MANY = "PER: too many elements"
 
 
 class Reader:
@@ -44,7 +44,7 @@ class Reader:
         """One bit."""
         at = self._at
         if at >= self._end:
-            raise _SHORT
+            raise ProtocolViolation(_SHORT)
         self._at = at + 1
         return self._octets[at >> 3] >> (7 - (at & 7)) & 1
 
@@ -53,7 +53,7 @@ class Reader:
         at = self._at
         end = self._at = at + count
         if end > self._end:
-            raise _SHORT
+            raise ProtocolViolation(_SHORT)
         first, last = at >> 3, (end + 7) >> 3
         octets = self._octets
         number = octets[first] if last - first == 1 else int.from_bytes(octets[first:last])
@@ -69,7 +69,7 @@ class Reader:
         last = first + count
         self._at = last << 3
         if self._at > self._end:
-            raise _SHORT
+            raise ProtocolViolation(_SHORT)
         return self._octets[first:last]
 
     def length(self) -> int:
@@ -77,15 +77,15 @@ class Reader:
         at = self._at + 7 >> 3
         octets = self._octets
         if at >= len(octets):
-            raise _SHORT
+            raise ProtocolViolation(_SHORT)
         first = octets[at]
         if first < 0x80:
             self._at = at + 1 << 3
             return first
         if first >= 0xC0:
-            raise _FRAGMENTED
+            raise ProtocolViolation(_FRAGMENTED)
         if at + 1 >= len(octets):
-            raise _SHORT
+            raise ProtocolViolation(_SHORT)
         self._at = at + 2 << 3
         return (first & 0x3F) << 8 | octets[at + 1]
 
@@ -96,7 +96,7 @@ class Reader:
     def small_number(self) -> int:
         """A normally small non-negative whole number (10.6)."""
         if self.bit():
-            raise _FRAGMENTED
+            raise ProtocolViolation(_FRAGMENTED)
         return self.bits(6)
 
     def number(self, low: int, span: int) -> int:
@@ -119,7 +119,7 @@ class Reader:
         self.elements -= count
         self.depth += 1
         if self.elements < 0 or self.depth > MAX_DEPTH:
-            raise _TOO_MANY
+            raise ProtocolViolation(_TOO_MANY)
 
 
 class Writer:
@@ -161,7 +161,7 @@ class Writer:
         elif length < 0x4000:
             self._octets += (0x8000 | length).to_bytes(2)
         else:
-            raise _FRAGMENTED
+            raise ProtocolViolation(_FRAGMENTED)
 
     def open_type(self, octets: bytes) -> None:
         """The octets of an open type; an empty value takes one octet (10.1.3)."""
@@ -171,7 +171,7 @@ class Writer:
     def small_number(self, number: int) -> None:
         """A normally small non-negative whole number."""
         if number > 63:
-            raise _FRAGMENTED
+            raise ProtocolViolation(_FRAGMENTED)
         self.bits(number, 7)
 
     def number(self, number: int, low: int, span: int) -> None:
