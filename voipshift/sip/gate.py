@@ -128,7 +128,7 @@ class Gate:
 
     def _challenge(self, transaction: ServerTransaction, party: Party, *, stale: bool = False) -> None:
         request = transaction.request
-        most = MOST_GAIN * len(request.octets())
+        most = MOST_GAIN * _octets_as_it_came(request)
         fields = list(self._authenticator.challenge(party, self._now(), stale=stale))
         while fields:
             response = request.response(party.status, to_tag=self._tag(request), fields=fields)
@@ -141,3 +141,14 @@ class Gate:
     def _answer(self, transaction: ServerTransaction, status: int, reason: str | None = None) -> None:
         request = transaction.request
         self._respond(transaction, request.response(status, reason, to_tag=self._tag(request)))
+
+
+def _octets_as_it_came(request: Request) -> int:
+    """The length of a request without what the node itself has written into it: received, rport, Content-Length."""
+    written = 0 if request.has("Content-Length") else len("Content-Length: 0\r\n")
+    said = request.via.parameters
+    if "received" in said:
+        written += len(f";received={said['received']}")
+    if said.get("rport"):
+        written += len(f"={said['rport']}")
+    return len(request.octets()) - written
