@@ -44,6 +44,7 @@ class Port:
     def __init__(self, network: Network, address: Address) -> None:
         self._network = network
         self.address = address
+        self.octets = 0
 
     def start(self, reactor: object) -> None:
         """Datagrams are handed over at once."""
@@ -54,6 +55,7 @@ class Port:
 
     def send(self, octets: bytes, address: Address) -> None:
         """Send one datagram."""
+        self.octets += len(octets)
         self._network.send(octets, self.address, address)
 
 
@@ -73,8 +75,14 @@ class Network:
 
     def open_port(self, address: Address, received: Callable[[bytes, Address], None]) -> Port:
         """In place of :func:`voipshift.udp.open_port`."""
-        self._ports[address] = received
-        return Port(self, address)
+        port = Port(self, address)
+
+        def count(octets: bytes, source: Address) -> None:
+            port.octets += len(octets)
+            received(octets, source)
+
+        self._ports[address] = count
+        return port
 
     def close(self, address: Address) -> None:
         self._ports.pop(address, None)

@@ -343,6 +343,11 @@ class AddressTests(ConfigurationTests):
             (key, reason), ("sip.lease_s", "must be more than balance.deadline_s (2), or it lapses on its way")
         )
 
+    def test_watermarks_the_wrong_way_round(self) -> None:
+        """A node cannot stop being full above where it begins to be."""
+        key, reason = self.wrong(WHOLE, ("calls_per_second = 2.5", "high_watermark = 0.8\nlow_watermark = 0.9"))
+        self.assertEqual((key, reason), ("workload.low_watermark", "must be at most workload.high_watermark (0.8)"))
+
 
 class KeyFileTests(ConfigurationTests):
     """``voipshift check`` says what a start would say."""

@@ -104,6 +104,11 @@ class WorkloadSettings:
         or_unlimited(whole(0, 1_000_000)), needed='write how many calls the node carries at once, or "unlimited"'
     )
     calls_per_second: float = key(or_unlimited(number(0, 1_000_000)), default=math.inf)
+    data_per_second: float = key(or_unlimited(number(1, 1e12)), default=math.inf)
+    clients: float = key(or_unlimited(whole(1, 100_000_000)), default=math.inf)
+    cpu_percent: float = key(or_unlimited(number(1, 100)), default=math.inf)
+    high_watermark: float = key(number(0, 1), default=1.0)
+    low_watermark: float = key(number(0, 1), default=1.0)
 
 
 @room
@@ -179,6 +184,7 @@ def load(file: str) -> Settings:
     _check_ports(settings, at)
     _check_advertised(settings, at)
     _check_times(settings, at)
+    _check_watermarks(settings.workload, at)
     _check_registrar(settings, at)
     if settings.group is None:
         return settings
@@ -256,6 +262,12 @@ def _check_registrar(settings: Settings, at: Place) -> None:
     elif registrar.max_expires_s < registrar.min_expires_s:
         reason = f"must be at least registrar.min_expires_s ({registrar.min_expires_s})"
         raise at.within("registrar", "max_expires_s").wrong(reason)
+
+
+def _check_watermarks(workload: WorkloadSettings, at: Place) -> None:
+    if workload.low_watermark > workload.high_watermark:
+        reason = f"must be at most workload.high_watermark ({workload.high_watermark:g})"
+        raise at.within("workload", "low_watermark").wrong(reason)
 
 
 def _check_group(group: GroupSettings, at: Place) -> None:

@@ -28,7 +28,7 @@ from voipshift.alarm import Alarm
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
 from voipshift.balance.rule import Rule
-from voipshift.balance.workload import Workload
+from voipshift.balance.workload import Watermarks, Workload
 from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.location import Binding
 from voipshift.calls.probe import Prober
@@ -37,15 +37,16 @@ from voipshift.calls.route import Routing
 from voipshift.calls.table import Call, CallTable
 from voipshift.delegation import Delegation
 from voipshift.errors import ConfigurationError, NoAnswer
+from voipshift.gauge import Gauge, sampled_criteria
 from voipshift.group import keys
 from voipshift.group.exchange import Exchange
-from voipshift.group.messages import Counts, Statement
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 from voipshift.reception import Reception
 from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
+from voipshift.standing import Standing
 from voipshift.udp import DatagramPort, open_multicast, open_port
 
 #: An address that is neither trusted nor authenticated holds at most this share of the limit as open leases, but always
@@ -120,6 +121,8 @@ class Node(Service):
             doors["sip/udp/second"] = places[1]  # no client is sent to it by others, but a Request-URI may name it
         self.identity = NodeIdentity(name, doors)
 
+        self._ports: list[DatagramPort] = []
+        self._sip_ports: list[DatagramPort] = []
         self.table = CallTable()
         limit = settings.workload.ongoing_calls
         held = UNLIMITED_HELD if limit == math.inf else max(2, int(limit * SHARE_PER_CLIENT))
@@ -129,6 +132,10 @@ class Node(Service):
             calls_per_second=settings.workload.calls_per_second,
             occupied=lambda: len(self.table) + len(self.leases),
             now=now(),
+            sampled=sampled_criteria(
+                settings.workload, octets=self._octets, clients=lambda: self.reception.registrations, now=now()
+            ),
+            watermarks=Watermarks(settings.workload.high_watermark, settings.workload.low_watermark),
         )
         interval_s = settings.group.report_interval_s if settings.group else 1.0
         self.members = Members(here=name, report_interval_s=interval_s)
@@ -145,8 +152,19 @@ class Node(Service):
             random=random,
             deadline_s=settings.balance.deadline_s,
         )
+        self.standing = Standing(
+            identity=self.identity,
+            workload=self.workload,
+            table=self.table,
+            leases=self.leases,
+            members=self.members,
+            delegation=self.delegation,
+            incarnation=lambda: self.exchange.incarnation if self.exchange is not None else 0,
+            now=now,
+        )
         plan = DialPlan(Gateway(gateway.address, gateway.prefixes) for gateway in settings.gateways)
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
+        self._gauge = Gauge(clock=reactor, workload=self.workload, drop=self.sip.drop_new_calls, changed=self._load)
         self.prober = Prober(
             interval_s=settings.calls.probe_interval_s,
             places=places,
@@ -205,9 +223,7 @@ class Node(Service):
         admits = self.reception.sources.admits
         self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits)
 
-        self._sequence = 0
         self._lapse = Alarm(reactor, self._lapsed)
-        self._ports: list[DatagramPort] = []
         self._look_up: LoopingCall | None = None
         self._count: LoopingCall | None = None
         self.exchange: Exchange | None = None
@@ -224,6 +240,7 @@ class Node(Service):
         for index, listen in enumerate(settings.sip.listen):
             port = self._open(f"sip.listen[{index}].address", listen.address, partial(self.sip.received, index))
             self.sip.add_port(port.send)
+            self._sip_ports.append(port)
         if settings.group is not None:
             port = self._open("group.listen", settings.group.listen, self._group_received)
             self.exchange = self._exchange(settings.group, port)
@@ -253,7 +270,7 @@ class Node(Service):
             multicast=group.multicast,
             report_interval_s=group.report_interval_s,
             random=os.urandom,
-            statement=self._statement,
+            statement=self.standing.statement,
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
             learn=lambda load: self.members.learn(load, self._reactor.seconds()),
             left=self.members.leave,
@@ -271,6 +288,7 @@ class Node(Service):
             self._count.start(COUNT_S)
         for port in self._ports:
             port.start(self._reactor)
+        self._gauge.start()
         if self.exchange is not None:
             self.exchange.start()
             self._look_up = LoopingCall(self._look_up_members)
@@ -285,6 +303,7 @@ class Node(Service):
             self._look_up.stop()
         if self.exchange is not None:
             self.exchange.stop()
+        self._gauge.stop()
         self.sip.stop()
         self._lapse.stop()
         self._close_ports()
@@ -357,17 +376,13 @@ class Node(Service):
 
     # The workload, and who is told of it.
 
-    def _measure(self) -> Load:
-        now = self._reactor.seconds()
-        workload = self.workload
-        self._sequence += 1
-        incarnation = self.exchange.incarnation if self.exchange is not None else 0
-        occupancy, capacity = workload.occupancy(now), workload.capacity(now)
-        return Load(self.identity.name, incarnation, self._sequence, occupancy, capacity, workload.flags(now))
+    def _octets(self) -> int:
+        """Of signalling with clients and gateways, in and out."""
+        return sum(port.octets for port in self._sip_ports)
 
     def _load(self) -> Load:
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
-        load = self._measure()
+        load = self.standing.load()
         if self.exchange is not None:
             self.exchange.workload_changed(load)
         deadline = self.leases.next_deadline()
@@ -395,27 +410,6 @@ class Node(Service):
     def _tell_lapsed(self, lapsed: list[Lease]) -> None:
         if self.exchange is not None:
             self.exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
-
-    def _statement(self) -> Statement:
-        counts = self.delegation.counts
-        limit = self.workload.ongoing_calls
-        hops = self.table.hops
-        return Statement(
-            load=self._measure(),
-            doors=self.identity.doors,
-            counts=Counts(
-                calls=len(self.table),
-                leases=len(self.leases),
-                accepted=counts["accepted"],
-                asked_on=counts["asked_on"],
-                refused=counts["refused"],
-                carried=self.table.carried,
-                peak=self.table.peak,
-                limit=None if limit == math.inf else int(limit),
-            ),
-            hops=tuple(hops[number] for number in range(max(hops, default=-1) + 1)),
-            members=len(self.members.live("sip/udp", self._reactor.seconds())),
-        )
 
 
 def _rule(settings: config.BalanceSettings) -> Rule:

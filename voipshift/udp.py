@@ -38,6 +38,7 @@ class DatagramPort:
 
     :ivar unsent: datagrams that the kernel did not take (no route, a full buffer): UDP may lose them anyway, so they
         are counted and not raised
+    :ivar octets: what was received and sent so far
     """
 
     def __init__(self, opened: socket.socket, received: Received) -> None:
@@ -45,6 +46,7 @@ class DatagramPort:
         self._received = received
         self._reactor: IReactorFDSet | None = None
         self.unsent = 0
+        self.octets = 0
         self._log = Logger()
 
     @property
@@ -68,7 +70,7 @@ class DatagramPort:
     def send(self, octets: bytes, address: Address) -> None:
         """Send one datagram to an IP address."""
         try:
-            self._socket.sendto(octets, address)
+            self.octets += self._socket.sendto(octets, address)
         except OSError:
             self.unsent += 1
 
@@ -82,6 +84,7 @@ class DatagramPort:
                 return
             except OSError:
                 continue  # an ICMP error of an earlier send: UDP has no connection to lose
+            self.octets += len(octets)
             try:
                 received(octets, source[:2])
             except Exception:

@@ -1,29 +1,28 @@
-"""A node's own workload: the criteria, their thresholds, and the occupancy that they make.
+"""A node's own workload: its criteria, and the occupancy that they make.
 
-A criterion at its threshold is an occupancy of 1.0, the seed's predefined threshold (FIG. 4, steps 58 and 64);
-the occupancy of the node is that of its fullest criterion (lines 2 and 13 of the rule).  There are two
-criteria: ongoing calls, leases included, and calls per second.  Nothing is counted here: ``occupied`` derives
-the calls from the call table and the leases each time it is asked, so that there is no second count that could
-drift.
-
-Calls per second is a bucket of tokens, filled at the threshold's rate and emptied by one for each accepted
-call.  It is refilled when somebody looks at it, so it needs no timer.  Only whole tokens count, because a call
-takes a whole one: a bucket that holds less than one token is an occupancy of 1.0, and nobody is told of room
-that is not there.
+A criterion at its threshold is an occupancy of 1.0, the seed's predefined threshold (FIG. 4, steps 58 and 64); the
+occupancy of the node is that of its fullest criterion (lines 2 and 13 of the rule).  What the criteria are is
+:mod:`voipshift.balance.criteria`'s; each of them may be there or not.  Those that every decision changes are asked at
+each decision, of the others the largest of the last sample counts.
 
 A limit of 0 accepts nothing: the occupancy is 1.0 for ever and the capacity 0, so that the others never draw
 this node, not even to probe it, while it can ask them (a pure portal).  ``math.inf`` is no limit.
+
+Others see a flag beside the occupancy that says whether this node is full.  It has two watermarks: it is raised at
+the high one and taken back only below the low one, so that a node at its threshold does not call the others to and
+fro.  The node's own decision knows neither: it is exact.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from voipshift.balance.criteria import SMALLEST_BUCKET as SMALLEST_BUCKET
+from voipshift.balance.criteria import CallsPerSecond, Criterion, OngoingCalls, Sampled
 from voipshift.node import DRAINING, FULL
 
-#: The bucket holds one second of its rate, but never less than this: ten calls at once are no storm.
-SMALLEST_BUCKET = 10
 #: An event loop that runs this far behind has no room: past SIP's T1 (0.5 s) clients would repeat themselves.
 QUEUE_DELAY_LIMIT_S = 0.2
 #: The weight of a node without any limit, in calls.
@@ -34,6 +33,25 @@ ASSUMED_HOLDING_S = 120.0
 HOLDING_MEMORY = 100
 
 
+class Watermarks(NamedTuple):
+    """Occupancies at which the full flag is raised, and below which it is taken back; ``low`` is at most ``high``."""
+
+    high: float = 1.0
+    low: float = 1.0
+
+
+#: The full flag says whether there is room.
+EXACT = Watermarks()
+
+
+class Reading(NamedTuple):
+    """One criterion at one moment: its number, its value in its own unit, and that as a fraction of its threshold."""
+
+    criterion: int
+    raw: float
+    fraction: float
+
+
 class Workload:
     """How full this node is.
 
@@ -41,48 +59,60 @@ class Workload:
     :param calls_per_second: the threshold of accepted calls per second; ``math.inf`` for none, 0 accepts nothing
     :param occupied: how many calls and open leases there are at this moment
     :param now: the time at which the bucket is full
+    :param sampled: the criteria that are measured now and then, by :meth:`sample`
+    :param watermarks: of the flag that others see
     """
 
-    __slots__ = (
-        "calls_per_second",
-        "draining",
-        "holding_s",
-        "ongoing_calls",
-        "queue_delay_s",
-        "_bucket",
-        "_bucket_size",
-        "_ended",
-        "_filled",
-        "_occupied",
-        "_silent",
-    )
-
     def __init__(
-        self, *, ongoing_calls: float, calls_per_second: float, occupied: Callable[[], int], now: float
+        self,
+        *,
+        ongoing_calls: float,
+        calls_per_second: float,
+        occupied: Callable[[], int],
+        now: float,
+        sampled: Sequence[Sampled] = (),
+        watermarks: Watermarks = EXACT,
     ) -> None:
-        self.ongoing_calls = ongoing_calls
-        self.calls_per_second = calls_per_second
         #: How late the event loop runs; the door that measures it writes it here.
         self.queue_delay_s = 0.0
         #: The operator wants this node empty: it accepts nothing more and nobody asks it.
         self.draining = False
         #: The measured mean duration of a call.
         self.holding_s = ASSUMED_HOLDING_S
-        self._occupied = occupied
-        self._silent = ongoing_calls <= 0 or calls_per_second <= 0
-        self._bucket_size = math.inf if calls_per_second == math.inf else max(SMALLEST_BUCKET, int(calls_per_second))
-        self._bucket = float(self._bucket_size)
-        self._filled = now
+        self.sampled = tuple(sampled)
+        self._watermarks = watermarks
+        self._full = False
+        self._calls = OngoingCalls(ongoing_calls, occupied)
+        self._rate = CallsPerSecond(calls_per_second, now)
         self._ended = 0
+        #: The largest fraction of the last sample.
+        self._fraction = 0.0
+        self._arrange()
+
+    @property
+    def ongoing_calls(self) -> float:
+        """The threshold of calls and leases; it may be changed while calls are going on."""
+        return self._calls.threshold
+
+    @ongoing_calls.setter
+    def ongoing_calls(self, threshold: float) -> None:
+        self._calls.threshold = threshold
+        self._arrange()
+
+    @property
+    def calls_per_second(self) -> float:
+        """The threshold of accepted calls per second."""
+        return self._rate.threshold
 
     def occupancy(self, now: float) -> float:
         """The largest of the criteria as fractions of their thresholds; 1.0 and more is full."""
         if self._silent or self.queue_delay_s >= QUEUE_DELAY_LIMIT_S:
             return 1.0
-        occupancy = self._occupied() / self.ongoing_calls
-        if self.calls_per_second != math.inf:
-            self._fill(now)
-            occupancy = max(occupancy, 1.0 - int(self._bucket) / self._bucket_size)
+        occupancy = self._fraction
+        for criterion in self._exact:
+            fraction = criterion.fraction(now)
+            if fraction > occupancy:
+                occupancy = fraction
         return occupancy
 
     def room(self, now: float) -> bool:
@@ -93,22 +123,21 @@ class Workload:
         """What a :class:`~voipshift.node.Load` of this moment has to be flagged with."""
         if self.draining:
             return FULL | DRAINING
-        return 0 if self.room(now) else FULL
+        self._full = self.occupancy(now) >= self._watermarks[self._full]
+        return FULL if self._full else 0
 
     def accepted(self, now: float) -> None:
-        """One call was accepted: it takes a token of the bucket."""
-        if self.calls_per_second != math.inf:
-            self._fill(now)
-            self._bucket -= 1.0
+        """One call was accepted."""
+        self._rate.accepted(now)
 
     def capacity(self, now: float) -> float:
         """How many calls this node can carry at once, as its weight among the others."""
         if self._silent:
             return 0.0
-        if self.ongoing_calls != math.inf:
-            return self.ongoing_calls
-        if self.calls_per_second != math.inf:
-            return self.calls_per_second * self.holding_s
+        if self._calls.threshold != math.inf:
+            return self._calls.threshold
+        if self._rate.threshold != math.inf:
+            return self._rate.threshold * self.holding_s
         return UNLIMITED_CAPACITY
 
     def call_ended(self, duration_s: float) -> None:
@@ -116,7 +145,24 @@ class Workload:
         self._ended += 1
         self.holding_s += (duration_s - self.holding_s) / min(self._ended, HOLDING_MEMORY)
 
-    def _fill(self, now: float) -> None:
-        if now > self._filled:
-            self._bucket = min(self._bucket_size, self._bucket + (now - self._filled) * self.calls_per_second)
-            self._filled = now
+    def sample(self, now: float) -> None:
+        """Measure the criteria that are measured now and then."""
+        largest = 0.0
+        for criterion in self.sampled:
+            criterion.sample(now)
+            largest = max(largest, criterion.fraction(now))
+        self._fraction = largest
+
+    def readings(self, now: float) -> tuple[Reading, ...]:
+        """Every criterion that has a threshold, raw and as a fraction of it."""
+        return tuple(
+            Reading(criterion.number, criterion.raw(now), criterion.fraction(now) if criterion.threshold else 1.0)
+            for criterion in (*self._limited, *self.sampled)
+        )
+
+    def _arrange(self) -> None:
+        """Sort out which criteria a decision has to ask: none without a threshold, and none once one is 0."""
+        exact: tuple[Criterion, ...] = (self._calls, self._rate)
+        self._limited = tuple(criterion for criterion in exact if criterion.threshold != math.inf)
+        self._silent = any(criterion.threshold <= 0 for criterion in exact)
+        self._exact = () if self._silent else self._limited

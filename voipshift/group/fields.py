@@ -97,6 +97,12 @@ def read_load(value: object) -> Load:
     raise ProtocolViolation("malformed")
 
 
+def read_criterion(value: object) -> tuple[int, float, float]:
+    """One criterion of a workload: its number, its value, and that as a fraction of its threshold."""
+    fields = read_array(value, 3, 16)
+    return read_whole(fields[0]), read_amount(fields[1]), read_amount(fields[2])
+
+
 def read_other(value: object) -> tuple[str, Address]:
     """The name of another node, and where it can be reached."""
     fields = read_array(value, 3, 16)

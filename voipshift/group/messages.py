@@ -41,6 +41,7 @@ from voipshift.group.fields import (
     pack,
     read_array,
     read_challenge,
+    read_criterion,
     read_group_address,
     read_identity,
     read_load,
@@ -59,6 +60,7 @@ LEASE_OCTETS = 16
 MOST_LOADS = 16
 MOST_OTHERS = 8
 MOST_HOPS = 16
+MOST_CRITERIA = 16
 #: How many leases, or numbers of Withdraws, one Lapsed names: with the longest names that is still below 1200 octets.
 MOST_LAPSED = 25
 #: Longer than any attempt may take.
@@ -110,6 +112,7 @@ class Statement:
     :param doors: as in :class:`~voipshift.node.NodeIdentity`; none at all is an observer
     :param hops: how many of the carried calls had been forwarded 0, 1, 2 ... times
     :param members: how many members it believes alive
+    :param criteria: of each criterion of its workload the number, the value, and that as a fraction of its threshold
     """
 
     load: Load
@@ -117,6 +120,7 @@ class Statement:
     counts: Counts = Counts()
     hops: tuple[int, ...] = ()
     members: int = 0
+    criteria: tuple[tuple[int, float, float], ...] = ()
 
 
 class Report(NamedTuple):
@@ -186,6 +190,7 @@ def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:
         4: [*numbers, counts.peak, counts.limit],
         5: statement.hops[:MOST_HOPS],
         6: statement.members,
+        10: statement.criteria[:MOST_CRITERIA],
     }
 
 
@@ -267,7 +272,8 @@ def decode_report(fields: dict[Any, Any]) -> Report:
     others = tuple(read_other(value) for value in read_array(fields.get(7, ()), 0, MOST_OTHERS))
     challenge = optional(fields, 8, b"", read_challenge)
     echo = optional(fields, 9, b"", read_challenge)
-    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)))
+    criteria = tuple(read_criterion(value) for value in read_array(fields.get(10, ()), 0, MOST_CRITERIA))
+    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)), criteria)
     return Report(statement, identity, read_group_address(fields.get(3)), others, challenge, echo)
 
 

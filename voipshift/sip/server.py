@@ -84,6 +84,7 @@ class SipServer:
     def __init__(self, *, clock: IReactorTime, force_rport: bool, listeners: Listeners) -> None:
         self.layer = TransactionLayer(random=secrets.token_hex, force_rport=force_rport)
         self.dropped: Counter[str] = Counter()
+        self._drops_new_calls = False
         self._now = clock.seconds
         self._alarm = Alarm(clock, self._due)
         self._listeners = listeners
@@ -120,6 +121,13 @@ class SipServer:
         self._alarm.stop()
         self._senders = [_nowhere for _ in self._senders]
 
+    def drop_new_calls(self, drop: bool) -> None:
+        """Leave INVITEs that open calls unanswered, or do so no more: this node is so late that nobody waits for it.
+
+        What belongs to a call under way is worked off in any case, for it ends calls.
+        """
+        self._drops_new_calls = drop
+
     def received(self, listener: int, octets: bytes, address: Address) -> None:
         """A datagram, or a message of a stream, came in by a listener's port."""
         now = self._now()
@@ -136,6 +144,9 @@ class SipServer:
         try:
             message = parse(octets)
             if isinstance(message, Request):
+                if self._drops_new_calls and message.method == "INVITE" and not message.to_tag:
+                    self.dropped["too late for a new call"] += 1
+                    return
                 effects = self.layer.receive_request(message, source, now, reliable=self._reliable[listener])
             else:
                 effects = self.layer.receive_response(message, source, now)

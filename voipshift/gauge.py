@@ -1,0 +1,95 @@
+"""What a node measures of itself while it runs: the criteria that are sampled, and how late its event loop is.
+
+Both are measured by one delayed call that comes again every :data:`~voipshift.balance.criteria.SAMPLE_S`.  How much
+later it comes than it was due is the queue delay of the rule, for whatever waits for the loop waits as long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import psutil
+
+from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Sampled
+from voipshift.balance.workload import QUEUE_DELAY_LIMIT_S, Workload
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from voipshift.config import WorkloadSettings
+
+#: A loop that is this late drops new calls unanswered: even to refuse one takes longer than its client waits.
+DROP_DELAY_S = 0.4
+#: Later than this is no load: the clock was set, or the machine slept.
+LONGEST_DELAY_S = 10.0
+
+
+def sampled_criteria(
+    settings: WorkloadSettings, *, octets: Callable[[], int], clients: Callable[[], int], now: float
+) -> list[Sampled]:
+    """The sampled criteria that have a threshold.
+
+    :param octets: how many octets of signalling came in and went out so far
+    :param clients: how many clients there are
+    """
+    criteria: list[Sampled] = []
+    if settings.data_per_second != math.inf:
+        criteria.append(DataPerSecond(settings.data_per_second, octets, now))
+    if settings.clients != math.inf:
+        criteria.append(Clients(settings.clients, clients))
+    if settings.cpu_percent != math.inf:
+        process = psutil.Process()
+        criteria.append(CpuPercent(settings.cpu_percent, process.cpu_percent, psutil.cpu_percent, now))
+    return criteria
+
+
+class Gauge:
+    """Measures a workload from :meth:`start` to :meth:`stop`.
+
+    :param clock: the reactor, or a test's clock
+    :param drop: told whether new calls are to be dropped, each time that this changes
+    :param changed: called after each sample that may have changed the occupancy
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        workload: Workload,
+        drop: Callable[[bool], None],
+        changed: Callable[[], object],
+    ) -> None:
+        self._clock = clock
+        self._workload = workload
+        self._drop = drop
+        self._changed = changed
+        self._dropping = False
+        self._due = 0.0
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Measure from now on."""
+        self._due = self._clock.seconds() + SAMPLE_S
+        self._call = self._clock.callLater(SAMPLE_S, self._sample)
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _sample(self) -> None:
+        now, workload = self._clock.seconds(), self._workload
+        delay_s = now - self._due
+        self._due = now + SAMPLE_S
+        self._call = self._clock.callLater(SAMPLE_S, self._sample)
+        was_late = workload.queue_delay_s >= QUEUE_DELAY_LIMIT_S
+        workload.queue_delay_s = delay_s if 0.0 < delay_s < LONGEST_DELAY_S else 0.0
+        if (workload.queue_delay_s >= DROP_DELAY_S) is not self._dropping:
+            self._dropping = not self._dropping
+            self._drop(self._dropping)
+        workload.sample(now)
+        if workload.sampled or was_late or workload.queue_delay_s >= QUEUE_DELAY_LIMIT_S:
+            self._changed()

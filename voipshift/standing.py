@@ -1,0 +1,79 @@
+"""How a node stands: what it says of itself to the others, at a decision and in its reports.
+
+Nothing is kept here but the number of the last statement: everything is read from the rooms that know it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voipshift.group.messages import Counts, Statement
+from voipshift.node import Load, NodeIdentity
+
+if TYPE_CHECKING:
+    from voipshift.balance.leases import Leases
+    from voipshift.balance.members import Members
+    from voipshift.balance.workload import Workload
+    from voipshift.calls.table import CallTable
+    from voipshift.delegation import Delegation
+
+
+class Standing:
+    """What a node says of itself.
+
+    :param incarnation: of this boot, as the exchange has it; 0 of a node that stands alone
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: NodeIdentity,
+        workload: Workload,
+        table: CallTable,
+        leases: Leases,
+        members: Members,
+        delegation: Delegation,
+        incarnation: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
+        self._incarnation = incarnation
+        self._identity = identity
+        self._workload = workload
+        self._table = table
+        self._leases = leases
+        self._members = members
+        self._delegation = delegation
+        self._now = now
+        self._door = next(iter(identity.doors))
+        self._sequence = 0
+
+    def load(self) -> Load:
+        """The load at this moment, with a number of its own."""
+        now, workload = self._now(), self._workload
+        self._sequence += 1
+        occupancy, capacity = workload.occupancy(now), workload.capacity(now)
+        flags = workload.flags(now)
+        return Load(self._identity.name, self._incarnation(), self._sequence, occupancy, capacity, flags)
+
+    def statement(self) -> Statement:
+        """All that a report says."""
+        now, counts, limit, hops = self._now(), self._delegation.counts, self._workload.ongoing_calls, self._table.hops
+        return Statement(
+            load=self.load(),
+            doors=self._identity.doors,
+            counts=Counts(
+                calls=len(self._table),
+                leases=len(self._leases),
+                accepted=counts["accepted"],
+                asked_on=counts["asked_on"],
+                refused=counts["refused"],
+                carried=self._table.carried,
+                peak=self._table.peak,
+                limit=None if limit == math.inf else int(limit),
+            ),
+            hops=tuple(hops[number] for number in range(max(hops, default=-1) + 1)),
+            members=len(self._members.live(self._door, now)),
+            criteria=self._workload.readings(now),
+        )
