@@ -75,11 +75,10 @@ class EtcTests(SynchronousTestCase):
     def test_no_port_is_used_twice(self) -> None:
         """Both nodes and their gateway run on one machine."""
         ports = [
-            address
-            for each in (self.primary, self.member)
-            for address in (*(listen.address for listen in each.sip.listen), each.group.listen if each.group else None)
+            (listen.transport, listen.address) for each in (self.primary, self.member) for listen in each.sip.listen
         ]
-        ports.append(self.primary.gateways[0].address)
+        ports += [("udp", each.group.listen) for each in (self.primary, self.member) if each.group is not None]
+        ports += [(gateway.transport, gateway.address) for gateway in self.primary.gateways]
         self.assertEqual(len(ports), len(set(ports)))
 
     def test_shifting_can_be_tried(self) -> None:

@@ -137,8 +137,8 @@ class SettingTests(ConfigurationTests):
             {"0": "must be true or false, not 0", '"no"': 'must be true or false, not "no"'},
             "sip.force_rport",
         )
-        transport = self.wrong(LEAST, ('"udp"', '"tcp"'))
-        self.assertEqual(transport, ("sip.listen[0].transport", 'must be "udp", not "tcp"'))
+        transport = self.wrong(LEAST, ('"udp"', '"sctp"'))
+        self.assertEqual(transport, ("sip.listen[0].transport", 'must be "udp" or "tcp" or "tls", not "sctp"'))
 
     def test_names(self) -> None:
         """A name goes into datagrams, logs and the demo's --set."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,6 +42,7 @@ from voipshift.setting import (
     whole,
 )
 
+Transport = Literal["udp", "tcp", "tls"]
 _name = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})", "1 to 63 letters, digits, dots, hyphens or underscores")
 _realm = matching(r'[^"\\:\x00-\x1f\x7f]{1,64}', "1 to 64 characters without quotes, colons and backslashes")
 _domain = matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", "a host name such as example.org")
@@ -59,8 +61,20 @@ class NodeSettings:
 class SipListen:
     """``[[sip.listen]]``."""
 
-    transport: str = key(one_of("udp"), needed='write transport = "udp"')
+    transport: Transport = key(one_of("udp", "tcp", "tls"), needed='write transport = "udp", "tcp" or "tls"')
     address: Address = key(listening, needed='write the address and port to listen at, such as "192.0.2.7:5060"')
+    certificate: str | None = key(path, default=None)
+    private_key: str | None = key(path, default=None)
+
+
+@room
+class TlsSettings:
+    """``[sip.tls]``: what all listeners over TLS share, and connections that the node opens."""
+
+    certificate: str | None = key(path, default=None)
+    private_key: str | None = key(path, default=None)
+    authorities: str | None = key(path, default=None)
+    clients: Literal["any", "optional", "required"] = key(one_of("any", "optional", "required"), default="any")
 
 
 @room
@@ -71,6 +85,13 @@ class SipSettings:
     force_rport: bool = key(boolean, default=True)
     identify_self: bool = key(boolean, default=False)
     lease_s: float = key(number(0.5, 60), default=10.0)
+    tls: TlsSettings = key(table(TlsSettings), default=TlsSettings())
+
+    def files(self, listen: SipListen) -> tuple[str, str] | None:
+        """The certificate and the key of a listener over TLS; None where one of them is missing."""
+        own, shared = (listen.certificate, listen.private_key), (self.tls.certificate, self.tls.private_key)
+        certificate, private = shared if own == (None, None) else own
+        return None if certificate is None or private is None else (certificate, private)
 
 
 @room
@@ -123,6 +144,8 @@ class GatewaySettings:
     """``[[gateways]]``; the prefix ``""`` takes everything."""
 
     address: Address = key(reachable, needed='write where the calls go, such as "192.0.2.20:5060"')
+    transport: Transport = key(one_of("udp", "tcp", "tls"), default="udp")
+    domain: str | None = key(_domain, default=None)
     prefixes: tuple[str, ...] = key(several(_prefix, at_least=1), default=("",))
 
 
@@ -182,6 +205,7 @@ def load(file: str) -> Settings:
     at = Place(file)
     settings = table(Settings, file=file)(_document(at), at)
     _check_ports(settings, at)
+    _check_tls(settings.sip, at)
     _check_advertised(settings, at)
     _check_times(settings, at)
     _check_watermarks(settings.workload, at)
@@ -205,29 +229,63 @@ def _document(at: Place) -> dict[str, object]:
         raise at.wrong(f"is not TOML: {error}") from None
 
 
-def _ports(settings: Settings, at: Place) -> Iterator[tuple[Place, Address]]:
-    """Every UDP port that the node opens."""
+def _ports(settings: Settings, at: Place) -> Iterator[tuple[Place, str, Address]]:
+    """Every port that the node opens, of UDP or of TCP."""
     for index, listen in enumerate(settings.sip.listen):
-        yield at.within("sip", "listen").item(index).within("address"), listen.address
+        protocol = "udp" if listen.transport == "udp" else "tcp"
+        yield at.within("sip", "listen").item(index).within("address"), protocol, listen.address
     if settings.group:
-        yield at.within("group", "listen"), settings.group.listen
+        yield at.within("group", "listen"), "udp", settings.group.listen
 
 
 def _check_ports(settings: Settings, at: Place) -> None:
-    opened: list[Address] = []
-    for place, address in _ports(settings, at):
-        taken = next((other for other in opened if _meet(address, other)), None)
+    opened: list[tuple[str, Address]] = []
+    for place, protocol, address in _ports(settings, at):
+        taken = next((other for kind, other in opened if kind == protocol and _meet(address, other)), None)
         if taken:
             raise place.wrong(f"meets {'{}:{}'.format(*taken)}, which this node listens at too: use another port")
-        opened.append(address)
-    own = {*opened, *((settings.node.advertise, port) for _, port in opened)}
+        opened.append((protocol, address))
+    addresses = {address for _, address in opened}
+    own = {*addresses, *((settings.node.advertise, port) for _, port in addresses)}
     for index, gateway in enumerate(settings.gateways):
+        here = at.within("gateways").item(index)
         if gateway.address in own:
             reason = "is this node itself, which would call itself for ever: write the gateway's address"
-            raise at.within("gateways").item(index).within("address").wrong(reason)
-    if settings.sip.identify_self and len(settings.sip.listen) < 2:
-        reason = "needs a second [[sip.listen]] over udp, for a client is never redirected to the port that it called"
-        raise at.within("sip", "identify_self").wrong(reason)
+            raise here.within("address").wrong(reason)
+        if not any(_reaches(listen, gateway) for listen in settings.sip.listen):
+            reason = f"needs a [[sip.listen]] over {gateway.transport} of the same IP version, to call from"
+            raise here.within("transport").wrong(reason)
+    transports = [listen.transport for listen in settings.sip.listen]
+    for transport in transports:
+        if settings.sip.identify_self and transports.count(transport) < 2:
+            reason = (
+                f"needs a second [[sip.listen]] over {transport}, for a client is never redirected to the port that"
+            )
+            raise at.within("sip", "identify_self").wrong(f"{reason} it called")
+
+
+def _reaches(listen: SipListen, gateway: GatewaySettings) -> bool:
+    versions = {ipaddress.ip_address(address[0]).version for address in (listen.address, gateway.address)}
+    return listen.transport == gateway.transport and len(versions) == 1
+
+
+def _check_tls(sip: SipSettings, at: Place) -> None:
+    for index, listen in enumerate(sip.listen):
+        here = at.within("sip", "listen").item(index)
+        if listen.transport != "tls":
+            if listen.certificate or listen.private_key:
+                raise here.within("certificate").wrong(f"is for TLS, and this listens to {listen.transport}")
+        elif sip.files(listen) is None:
+            reason = "missing: TLS needs a certificate and its key, here or in [sip.tls]"
+            raise here.within("certificate").wrong(reason)
+    for file, private in {files for listen in sip.listen if (files := sip.files(listen)) is not None}:
+        try:
+            if os.stat(private).st_mode & 0o077:
+                raise at.within("sip", "tls", "private_key").wrong(f"{private}: others can read it: chmod 600")
+            with open(file, "rb"):
+                pass
+        except OSError as error:
+            raise at.within("sip", "tls").wrong(f"{error.filename}: {error.strerror}") from None
 
 
 def _meet(one: Address, other: Address) -> bool:
@@ -239,7 +297,7 @@ def _meet(one: Address, other: Address) -> bool:
 
 def _check_advertised(settings: Settings, at: Place) -> None:
     advertise = settings.node.advertise
-    for place, address in _ports(settings, at):
+    for place, _, address in _ports(settings, at):
         listens = ipaddress.ip_address(address[0])
         if advertise is None and listens.is_unspecified:
             reason = f"missing: {place.key} listens on every address, so write the one that others reach this node at"

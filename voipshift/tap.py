@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from voipshift import config
+from voipshift import config, tcp
 from voipshift.alarm import Alarm
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
@@ -116,10 +116,7 @@ class Node(Service):
         )
         places = self.listeners.places
         self._places = places
-        doors = {"sip/udp": places[0]}
-        if len(places) > 1:
-            doors["sip/udp/second"] = places[1]  # no client is sent to it by others, but a Request-URI may name it
-        self.identity = NodeIdentity(name, doors)
+        self.identity = NodeIdentity(name, self.listeners.identity)
 
         self._ports: list[DatagramPort] = []
         self._sip_ports: list[DatagramPort] = []
@@ -162,19 +159,22 @@ class Node(Service):
             incarnation=lambda: self.exchange.incarnation if self.exchange is not None else 0,
             now=now,
         )
-        plan = DialPlan(Gateway(gateway.address, gateway.prefixes) for gateway in settings.gateways)
+        plan = DialPlan(Gateway(gateway.address, gateway.prefixes, gateway.transport) for gateway in settings.gateways)
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
+        self.streams = tcp.streams_of(settings, reactor, self.sip, lambda host: self.reception.sources.trusts(host))
         self._gauge = Gauge(clock=reactor, workload=self.workload, drop=self.sip.drop_new_calls, changed=self._load)
         self.prober = Prober(
             interval_s=settings.calls.probe_interval_s,
-            places=places,
+            listeners=self.listeners,
+            is_open=self.streams.is_open,
             send=self.sip.request,
             vanished=lambda call: self.proxy.close(call),
             now=now,
             octets=os.urandom,
         )
         self.proxy = Proxy(
-            places=places,
+            listeners=self.listeners,
+            is_open=self.streams.is_open,
             table=self.table,
             plan=plan,
             routing=Routing(frozenset(places), plan.addresses, self._is_member),
@@ -202,7 +202,7 @@ class Node(Service):
         )
         self.portal = Portal(
             name=name,
-            places=places,
+            listeners=self.listeners,
             whose=self._whose,
             delegation=self.delegation,
             leases=self.leases,
@@ -238,9 +238,13 @@ class Node(Service):
     def _open_ports(self) -> None:
         settings = self._settings
         for index, listen in enumerate(settings.sip.listen):
-            port = self._open(f"sip.listen[{index}].address", listen.address, partial(self.sip.received, index))
-            self.sip.add_port(port.send)
-            self._sip_ports.append(port)
+            if listen.transport == "udp":
+                port = self._open(f"sip.listen[{index}].address", listen.address, partial(self.sip.received, index))
+                self.sip.add_port(port.send)
+                self._sip_ports.append(port)
+            else:
+                tcp.open_port(settings, index, self.streams)
+                self.sip.add_port(partial(self.streams.send, index))
         if settings.group is not None:
             port = self._open("group.listen", settings.group.listen, self._group_received)
             self.exchange = self._exchange(settings.group, port)
@@ -288,6 +292,7 @@ class Node(Service):
             self._count.start(COUNT_S)
         for port in self._ports:
             port.start(self._reactor)
+        self.streams.start()
         self._gauge.start()
         if self.exchange is not None:
             self.exchange.start()
@@ -310,6 +315,7 @@ class Node(Service):
         return self.reception.stop()
 
     def _close_ports(self) -> None:
+        self.streams.stop()
         for port in self._ports:
             port.stop()
         self._ports.clear()
@@ -372,7 +378,7 @@ class Node(Service):
         now = self._reactor.seconds()
         if self.workload.room(now):
             return False
-        return all(member.full for member in self.members.live("sip/udp", now))
+        return all(member.full for member in self.members.live(self.listeners.doors[0], now))
 
     # The workload, and who is told of it.
 

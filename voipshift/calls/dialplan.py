@@ -22,10 +22,12 @@ class Gateway(NamedTuple):
 
     :ivar address: where its SIP is, as an IP address and port
     :ivar prefixes: the beginnings of the numbers that it takes, without ``+``; the empty one takes everything
+    :ivar transport: how it is called
     """
 
     address: Address
     prefixes: tuple[str, ...]
+    transport: str = "udp"
 
 
 class DialPlan:
@@ -33,7 +35,10 @@ class DialPlan:
 
     def __init__(self, gateways: Iterable[Gateway]) -> None:
         self._by_prefix: dict[str, list[Gateway]] = {}
+        #: How each gateway is called.
+        self.transports: dict[Address, str] = {}
         for gateway in gateways:
+            self.transports[gateway.address] = gateway.transport
             for prefix in gateway.prefixes:
                 self._by_prefix.setdefault(number_of(prefix), []).append(gateway)
         self._longest = max(map(len, self._by_prefix), default=0)

@@ -8,16 +8,16 @@ have failed twice running.  Pure; transactions and timers are the door's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from voipshift.calls.route import reach
+from voipshift.calls.route import reach, uri_of
 from voipshift.calls.table import Call, End
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.layer import ClientTransaction, Hop
+from voipshift.sip.listeners import Listeners, transport_of
 from voipshift.sip.message import Request, Response, request
 from voipshift.sip.timers import Timers
-from voipshift.sip.uri import host_port
 
 #: Failures in a row that make an end count as gone.
 FAILURES = 2
@@ -66,7 +66,8 @@ class Prober:
     """Watches answered calls.
 
     :param interval_s: seconds from one look at a call to the next
-    :param places: this node's addresses, by listener
+    :param listeners: this node's ports
+    :param is_open: whether there is a connection to somebody
     :param send: opens a client transaction whose end is told to the given inquiry
     :param vanished: told of a call whose ends are both gone
     """
@@ -75,15 +76,17 @@ class Prober:
         self,
         *,
         interval_s: float,
-        places: Sequence[Address],
+        listeners: Listeners,
+        is_open: Callable[[Hop], bool],
         send: Callable[[Request, Hop, Inquiry], object],
         vanished: Callable[[Call], None],
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
         self._interval_s = interval_s
-        self._places = frozenset(places)
-        self._names = tuple(host_port(place) for place in places)
+        self._places = frozenset(listeners.places)
+        self._listeners = listeners
+        self._is_open = is_open
         self._send = send
         self._vanished = vanished
         self._now = now
@@ -123,9 +126,9 @@ class Prober:
         if to in self._places:  # nobody there but this node itself
             inquiry.failed()
             return
-        sent_by = self._names[call.listener]
+        hop = self._hop(call, end, to)
         fields = [
-            ("Via", f"SIP/2.0/UDP {sent_by};branch={MAGIC_COOKIE}{self._octets(8).hex()}"),
+            ("Via", self._listeners.via(hop.listener, f"{MAGIC_COOKIE}{self._octets(8).hex()}")),
             *(("Route", value) for value in end.route),
             ("Max-Forwards", "70"),
             ("From", other.name),
@@ -135,7 +138,13 @@ class Prober:
             ("Content-Length", "0"),
         ]
         options = request("OPTIONS", end.target, fields)
-        self._send(options, Hop(*to, call.listener), inquiry)
+        self._send(options, hop, inquiry)
+
+    def _hop(self, call: Call, end: End, to: Address) -> Hop:
+        if end.flow is not None and self._is_open(end.flow):
+            return end.flow
+        uri = uri_of(end.route[0] if end.route else f"<{end.target}>")
+        return self._listeners.towards(to, "udp" if uri is None else transport_of(uri), call.listener)
 
     def _told(self, watch: Watch) -> None:
         if min(watch.failures) >= FAILURES and watch.call in self._watched:

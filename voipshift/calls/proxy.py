@@ -18,6 +18,7 @@ from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.layer import ClientTransaction, Hop, ServerTransaction
+from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
 from voipshift.sip.portal import PASSED_ON
 from voipshift.sip.timers import Timers
@@ -33,7 +34,8 @@ TARGET_REFRESH = frozenset(("INVITE", "UPDATE"))
 class Proxy:
     """The carrier of calls.
 
-    :param places: this node's addresses, by listener, as they stand in Via and Record-Route
+    :param listeners: this node's ports, as they stand in Via and Record-Route
+    :param is_open: whether there is a connection to somebody
     :param table: the call table
     :param plan: where calls go
     :param routing: which addresses may be sent to
@@ -49,7 +51,8 @@ class Proxy:
     def __init__(
         self,
         *,
-        places: Sequence[Address],
+        listeners: Listeners,
+        is_open: Callable[[Hop], bool],
         table: CallTable,
         plan: DialPlan,
         routing: Routing,
@@ -63,7 +66,9 @@ class Proxy:
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
-        self._names = tuple(host_port(place) for place in places)
+        self._listeners = listeners
+        self._is_open = is_open
+        self._names = frozenset(host_port(place) for place in listeners.places)
         self._table = table
         self._plan = plan
         self._routing = routing
@@ -113,7 +118,7 @@ class Proxy:
             *addresses(request.values("Contact")),
             *addresses(request.values("Record-Route")),
         )
-        request.prepend("Record-Route", f"<sip:{self._names[invite.source.listener]};lr>")
+        request.prepend("Record-Route", self._listeners.record(invite.source.listener, secure=_is_secure(request)))
         self._forward(invite, request, groups, call, opens=opens)
 
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None:
@@ -131,8 +136,9 @@ class Proxy:
         request = self._routing.without_ours(transaction.request)
         call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
         if call is not None:
-            to = self._routing.next_hop(request, call, _far_end(call, request))
-            self._forward(transaction, request, _only(to), call)
+            end = _far_end(call, request)
+            to = self._routing.next_hop(request, call, end)
+            self._forward(transaction, request, self._through(end, to), call)
             return
         member = self._routing.member(request)
         if member is None:
@@ -145,13 +151,19 @@ class Proxy:
             request = self._routing.without_ours(ack)
             call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
             if call is not None:
-                to: Address | None = self._routing.next_hop(request, call, _far_end(call, request))
+                end = _far_end(call, request)
+                groups = self._through(end, self._routing.next_hop(request, call, end))
             else:
-                to = self._routing.member(request)
+                member = self._routing.member(request)
+                if member is None:
+                    return
+                groups = _only(member)
+            if request.max_forwards == 0:
+                return
+            hop = self._hop(request, groups[0][0], source.listener)
         except ProtocolViolation:
             return
-        if to is not None and request.max_forwards != 0:
-            self._send(self._onward(request, source.listener, "").octets(), Hop(*to, source.listener))
+        self._send(self._onward(request, hop.listener, "").octets(), hop)
 
     @property
     def next(self) -> float:
@@ -171,15 +183,19 @@ class Proxy:
         if target.uri is not None:
             request.uri = target.uri
         elif context.call is not None and to in self._plan.addresses and not (request.to_tag or request.has("Route")):
-            request.uri = _at_gateway(request.uri, to)
+            request.uri = _at_gateway(request.uri, to, self._plan.transports[to])
         for value in reversed(target.route):
             request.prepend("Route", value)
-        listener = context.server.source.listener if target.listener is None else target.listener
+        listener = context.server.source.listener
         mark = ""
         if context.call is None and not request.to_tag:
             mark = f";{PASSED_ON}"
             listener = 0  # the address by which members know this node, and believe its mark
-        return self._request(self._onward(request, listener, mark), Hop(*to, listener), context)
+        hop = self._hop(request, target, listener)
+        if hop.listener != listener and context.call is not None and not request.to_tag:
+            # The far end comes back by another way than the near end (RFC 5658 section 4).
+            request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
+        return self._request(self._onward(request, hop.listener, mark), hop, context)
 
     def respond_late(self, server: ServerTransaction, response: Response) -> None:
         """Send a 2xx that comes after another final response: that response's transaction has no use for it."""
@@ -236,6 +252,19 @@ class Proxy:
         server.user = context
         context.begin()
 
+    def _hop(self, request: Request, target: Target, nearest: int) -> Hop:
+        """Which way a request goes to a target: by the port that it must leave by, or as its next URI says."""
+        if target.listener is not None:
+            return Hop(target.address[0], target.address[1], target.listener)
+        return self._listeners.way(request, target.address, nearest)
+
+    def _through(self, end: End, to: Address) -> tuple[tuple[Target]]:
+        """By the connection to an end, as long as it is open; else to an address."""
+        flow = end.flow
+        if flow is None or not self._is_open(flow):
+            return _only(to)
+        return ((Target((flow.host, flow.port), listener=flow.listener),),)
+
     def _onward(self, request: Request, listener: int, mark: str) -> Request:
         """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3, 6 and 8)."""
         left = request.max_forwards
@@ -243,7 +272,7 @@ class Proxy:
         if request.has("Route"):
             suit_strict_router(request)
         branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}"
-        request.prepend("Via", f"SIP/2.0/UDP {self._names[listener]};branch={branch}{mark}")
+        request.prepend("Via", self._listeners.via(listener, branch + mark))
         return request
 
     def _spirals(self, request: Request) -> bool:
@@ -274,7 +303,8 @@ class Proxy:
         to = context.current.destination
         target = contact_of(response) or response.to.uri
         behind_nat = context.target.behind_nat
-        return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), behind_nat)
+        flow = to if context.current.reliable and context.target.listener is not None else None
+        return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), behind_nat, flow)
 
     def _refresh(self, call: Call, request: Request, response: Response) -> None:
         far, callee = _far_end(call, request), call.callee
@@ -295,14 +325,19 @@ def _user_of(uri: str) -> str:
     return uri[4:] if scheme_of(uri) == "tel" else unescape(SipUri.parse(uri).user or "")
 
 
-def _at_gateway(uri: str, gateway: Address) -> str:
+def _at_gateway(uri: str, gateway: Address, transport: str) -> str:
     """A Request-URI for a gateway: the same user, at the gateway's address (section 16.5)."""
+    asked = "" if transport == "udp" else f";transport={transport}"
     if scheme_of(uri) == "tel":
-        return f"sip:{uri[4:].partition(';')[0]}@{host_port(gateway)};user=phone"
+        return f"sip:{uri[4:].partition(';')[0]}@{host_port(gateway)};user=phone{asked}"
     parsed = SipUri.parse(uri)
     phone = ";user=phone" if (parsed.parameters.get("user") or "").lower() == "phone" else ""
     user = f"{parsed.user}@" if parsed.user else ""
-    return f"sip:{user}{host_port(gateway)}{phone}"
+    return f"sip:{user}{host_port(gateway)}{phone}{asked}"
+
+
+def _is_secure(request: Request) -> bool:
+    return request.uri[:5].lower() == "sips:"
 
 
 def _caller(invite: ServerTransaction) -> End:
@@ -312,7 +347,8 @@ def _caller(invite: ServerTransaction) -> End:
     # Without a Contact there is nothing to reach it by but the address that it was seen from.
     behind_nat = contact is None or (len(request.vias) == 1 and request.via.host != source[0])
     route = tuple(request.values("Record-Route"))
-    return End(request.get("From") or "", contact or request.from_.uri, route, source, behind_nat)
+    flow = invite.source if invite.reliable and len(request.vias) == 1 else None
+    return End(request.get("From") or "", contact or request.from_.uri, route, source, behind_nat, flow)
 
 
 def _far_end(call: Call, request: Request) -> End:

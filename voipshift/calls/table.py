@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from voipshift.node import Address
+from voipshift.sip.transaction import Hop
 
 #: Callee's tags remembered for one call: a fork further on may answer more than once (RFC 3261 section 13.2.2.4).
 MAX_BRANCHES = 16
@@ -25,16 +26,26 @@ class End:
     :ivar route: the Route values beyond this node on the way to it
     :ivar address: where requests to it are sent when neither Route nor target is an address that can be reached
     :ivar behind_nat: it was seen from an address that it does not know of, so that its Contact cannot be reached
+    :ivar flow: the connection that it is at the far end of, which is its best address for as long as it is open
     """
 
-    __slots__ = ("address", "behind_nat", "name", "route", "target")
+    __slots__ = ("address", "behind_nat", "flow", "name", "route", "target")
 
-    def __init__(self, name: str, target: str, route: tuple[str, ...], address: Address, behind_nat: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        route: tuple[str, ...],
+        address: Address,
+        behind_nat: bool,
+        flow: Hop | None = None,
+    ) -> None:
         self.name = name
         self.target = target
         self.route = route
         self.address = address
         self.behind_nat = behind_nat
+        self.flow = flow
 
 
 class Call:

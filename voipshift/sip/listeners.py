@@ -17,6 +17,9 @@ from voipshift.sip.message import Request
 from voipshift.sip.transaction import Hop
 from voipshift.sip.uri import DEFAULT_PORT, SipUri, host_port, scheme_of, write_parameters
 
+#: Addresses that a node tells the group of, beside the first of each transport: a report is one datagram.
+MAX_FURTHER = 8
+
 
 class Listener(NamedTuple):
     """One port.
@@ -58,10 +61,15 @@ class Listeners:
 
     @property
     def identity(self) -> dict[str, Address]:
-        """The doors of this node, each with the first address that it has."""
+        """The doors of this node.  No client is sent to further addresses of one by others, but a Request-URI may name
+        them.
+        """
         found: dict[str, Address] = {}
-        for door, place in zip(self.doors, self.places, strict=True):
-            found.setdefault(door, place)
+        for number, (door, place) in enumerate(zip(self.doors, self.places, strict=True), 1):
+            if door not in found:
+                found[door] = place
+            elif len(found) < MAX_FURTHER:
+                found[f"{door}/{'second' if f'{door}/second' not in found else number}"] = place
         return found
 
     def via(self, listener: int, branch: str) -> str:
@@ -78,11 +86,11 @@ class Listeners:
 
         :param secure: the request's own URI is a ``sips:`` (RFC 5630 section 5.1)
         """
-        return f"<{self._uri(listener, '', secure=secure)};lr>"
+        return f"<{_uri(self._transports[listener], self.places[listener], '', secure=secure)};lr>"
 
-    def contact(self, door: str, place: Address, user: str, *, secure: bool) -> str:
-        """The URI at which somebody's door is reached, ours or a member's."""
-        return _uri(door[4:], place, user, secure=secure)
+    def contact(self, listener: int, place: Address, user: str, *, secure: bool) -> str:
+        """The URI of somebody at a place that is reached as this listener is, ours or a member's."""
+        return _uri(self._transports[listener], place, user, secure=secure)
 
     def second(self, listener: int) -> Address:
         """Another place of the same transport; this one where there is no other."""
@@ -101,13 +109,14 @@ class Listeners:
             return Hop(address[0], address[1], nearest)
         return Hop(address[0], address[1], self._way.get((transport, v6), nearest))
 
+    def way(self, request: Request, address: Address, nearest: int) -> Hop:
+        """The way of a request to an address: by the transport that its next URI asks for."""
+        return self.towards(address, transport_to(request) if any(self.reliable) else "udp", nearest)
+
     def larger(self, hop: Hop) -> Hop | None:
         """The way to the same address for what is too large for a datagram (18.1.1); None where there is none."""
         listener = self._way.get(("tcp", ":" in hop.host))
         return None if listener is None or self.reliable[hop.listener] else hop._replace(listener=listener)
-
-    def _uri(self, listener: int, user: str, *, secure: bool) -> str:
-        return _uri(self._transports[listener], self.places[listener], user, secure=secure)
 
 
 def _uri(transport: str, place: Address, user: str, *, secure: bool) -> str:

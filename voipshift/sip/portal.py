@@ -30,8 +30,9 @@ from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.auth import Party
 from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
-from voipshift.sip.uri import SipUri, TelUri, host_port
+from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 
 #: The URI parameter in which a lease travels with the Contact of a 302.
@@ -122,7 +123,7 @@ class Portal:
     """The front of the SIP side, told of each request that opened a server transaction.
 
     :param name: this node's name in the group
-    :param places: this node's own addresses, by listener: what a redirect to itself and a Via name
+    :param listeners: this node's ports: what a redirect to itself and a Via name
     :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
     :param respond: sends a response in a server transaction
     :param refuse: sends one that is not repeated unless the client asks again
@@ -140,7 +141,7 @@ class Portal:
         self,
         *,
         name: str,
-        places: tuple[Address, ...],
+        listeners: Listeners,
         whose: Callable[[Address], str | None],
         delegation: Delegation,
         leases: Leases,
@@ -159,8 +160,8 @@ class Portal:
         draw: Callable[[], float],
     ) -> None:
         self._name = name
-        self._places = places
-        self._ours = frozenset(places)
+        self._listeners = listeners
+        self._ours = frozenset(listeners.places)
         self._whose = whose
         self._delegation = delegation
         self._leases = leases
@@ -280,7 +281,7 @@ class Portal:
         source = invite.source
         return CallAttempt(
             id=self._octets(16),
-            door="sip/udp",
+            door=self._listeners.doors[invite.source.listener],
             caller=invite.request.from_uri[:MAX_NAME],
             callee=callee[:MAX_NAME],
             target=target,
@@ -307,10 +308,10 @@ class Portal:
     def _decided(self, acceptance: Acceptance, invite: ServerTransaction, target: str, callee: str) -> None:
         invite.user = None
         if acceptance.node.name != self._name:
-            self._redirect(invite, callee, acceptance.node.doors["sip/udp"], acceptance.lease)
+            door = self._listeners.doors[invite.source.listener]
+            self._redirect(invite, callee, acceptance.node.doors[door], acceptance.lease)
         elif self._identify_self:
-            called = invite.source.listener
-            second = next(place for listener, place in enumerate(self._places) if listener != called)
+            second = self._listeners.second(invite.source.listener)
             self._redirect(invite, callee, second, acceptance.lease)
         else:
             self._arrived(invite, target, acceptance.lease, acceptance.hops)
@@ -348,10 +349,9 @@ class Portal:
 
     def _redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
         """302 with exactly one Contact (section 8.3): the node that accepted, with the lease."""
-        scheme = "sips" if invite.request.uri[:5].lower() == "sips:" else "sip"
-        user = f"{callee}@" if callee else ""
-        contact = f"<{scheme}:{user}{host_port(place)};{LEASE}={lease}>"
-        self._answer(invite, 302, (("Contact", contact),))
+        secure = invite.request.uri[:5].lower() == "sips:"
+        uri = self._listeners.contact(invite.source.listener, place, callee, secure=secure)
+        self._answer(invite, 302, (("Contact", f"<{uri};{LEASE}={lease}>"),))
 
     def _undecided(self, failure: Failure, invite: ServerTransaction) -> None:
         invite.user = None

@@ -1,0 +1,48 @@
+"""The TCP and TLS ports of a node: what the settings say of them, made ready for the stream door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from voipshift import config
+from voipshift.errors import ConfigurationError
+from voipshift.sip.server import SipServer
+from voipshift.sip.streams import Streams
+from voipshift.sip.tls import Credentials
+
+
+def streams_of(settings: config.Settings, reactor: Any, sip: SipServer, trusted: Callable[[str], bool]) -> Streams:
+    """The stream connections of a node, none yet."""
+    domains = {gateway.address: gateway.domain or gateway.address[0] for gateway in settings.gateways}
+    return Streams(
+        reactor=reactor,
+        received=sip.received,
+        undelivered=sip.undelivered,
+        trusted=trusted,
+        domain_of=lambda address: domains.get(address, address[0]),
+    )
+
+
+def open_port(settings: config.Settings, index: int, streams: Streams) -> None:
+    """Bind the port of a ``[[sip.listen]]`` over TCP or TLS.
+
+    :raises ConfigurationError: it is taken, or its certificate cannot be used
+    """
+    sip, listen = settings.sip, settings.sip.listen[index]
+    try:
+        streams.listen(index, listen.address, _credentials(sip, listen))
+    except ValueError as error:
+        raise ConfigurationError(settings.file, "sip.tls", f"{error}") from None
+    except OSError as error:
+        host, port = listen.address
+        reason = f"{host}:{port}/tcp: {error.strerror}; stop who has it, or choose another"
+        raise ConfigurationError(settings.file, f"sip.listen[{index}].address", reason) from None
+
+
+def _credentials(sip: config.SipSettings, listen: config.SipListen) -> Credentials | None:
+    files = sip.files(listen)
+    if listen.transport != "tls" or files is None:
+        return None
+    asked = sip.tls.clients
+    return Credentials(*files, sip.tls.authorities, ask_clients=asked != "any", demand=asked == "required")
