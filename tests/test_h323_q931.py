@@ -59,8 +59,7 @@ class ParseTests(SynchronousTestCase):
     def test_cause(self) -> None:
         """It comes after the location, and after the recommendation where there is one."""
         for contents, expected in [("8090", 16), ("008091", 17), ("80", None), ("0080", None), ("", None)]:
-            contents = bytes.fromhex(contents)
-            message = Message(0x5A, 1, True, ((Element.CAUSE, contents),))
+            message = Message(0x5A, 1, True, ((Element.CAUSE, bytes.fromhex(contents)),))
             self.assertEqual(message.cause, expected, contents)
 
     def test_no_user_user(self) -> None:

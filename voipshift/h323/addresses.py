@@ -93,11 +93,13 @@ def read_address(choice: tuple[str | int, Any]) -> Address | None:
     return None
 
 
-def write_address(address: Address) -> tuple[str, Tree]:
+def write_address(address: Address | None) -> tuple[str, Tree]:
     """Value to TransportAddress.
 
-    :raises ProtocolViolation: the host is a name
+    :raises ProtocolViolation: the host is a name, or it was none of IP when it was read
     """
+    if address is None:
+        raise ProtocolViolation("an address that is not of IP")
     ip = _packed(address[0])
     return ("ipAddress" if len(ip) == 4 else "ip6Address"), {"ip": ip, "port": address[1]}
 

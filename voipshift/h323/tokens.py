@@ -10,11 +10,13 @@ the caller to say; so is whose password it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import md5
 from hmac import compare_digest
 from typing import Any
 
+from voipshift.errors import ProtocolViolation
 from voipshift.h323.addresses import Alias, read_alias, write_alias
 from voipshift.h323.asn1 import Tree
 from voipshift.h323.definitions import CLEAR_TOKEN
@@ -47,9 +49,13 @@ class PasswordHash:
     def proves(self, password: str) -> bool:
         """Whether its sender knew the password."""
         # Terminals of the OpenH323 family count the NUL that ends both texts in, as Cisco's gatekeeper did.
-        return any(
-            compare_digest(self.hash, _digest(self.user + end, password + end, self.time_stamp)) for end in ("\0", "")
-        )
+        return any(self._is_of(self.user + end, password + end) for end in ("\0", ""))
+
+    def _is_of(self, general_id: str, password: str) -> bool:
+        try:
+            return compare_digest(self.hash, _digest(general_id, password, self.time_stamp))
+        except ProtocolViolation:  # no token can hold them
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def access_token(user: str, password: str, time_stamp: int, random: int) -> Acce
     return AccessToken(user + "\0", time_stamp, random, _challenge(random, password, time_stamp))
 
 
-def read_crypto_tokens(choices: list[tuple[str | int, Any]]) -> tuple[PasswordHash, ...]:
+def read_crypto_tokens(choices: Sequence[tuple[str | int, Any]]) -> tuple[PasswordHash, ...]:
     """SEQUENCE OF CryptoH323Token to those that are known here."""
     return tuple(
         PasswordHash(read_alias(tree["alias"]), tree["timeStamp"], _octets(tree["token"]["hash"]))
@@ -114,7 +120,7 @@ def write_crypto_tokens(tokens: tuple[PasswordHash, ...]) -> list[tuple[str, Tre
     ]
 
 
-def read_tokens(trees: list[Tree]) -> tuple[AccessToken, ...]:
+def read_tokens(trees: Sequence[Tree]) -> tuple[AccessToken, ...]:
     """SEQUENCE OF ClearToken to those that are known here."""
     return tuple(
         AccessToken(tree["generalID"], tree["timeStamp"], tree["random"], tree["challenge"])
