@@ -28,7 +28,7 @@ DOORS = (
     "operations",
 )
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
-WIRING = ("tap", "cli", "demo")
+WIRING = ("tap", "cli", "useradd", "demo")
 #: Who chains Deferreds without being a door.
 CHAINS = ("delegation", "polling", "racing", "sip.portal", "sip.gate", "lab.asking", "lab.server")
 

@@ -47,6 +47,15 @@ def keygen(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def user(arguments: argparse.Namespace) -> int:
+    """Add, change or remove a user."""
+    from voipshift import useradd
+
+    change = useradd.add if arguments.action == "add" else useradd.remove
+    print(change(arguments.file, arguments.name))
+    return 0
+
+
 def demo(arguments: argparse.Namespace) -> int:
     """Start a group on loopback and place calls."""
     from voipshift.demo import run
@@ -94,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 
     add = command(keygen, "Make a group's key file, which all its members have and nobody else can read.").add_argument
     add("file", metavar="FILE", help="the key file; one that exists is left alone")
+
+    add = command(user, "Add a user, change a password, or remove a user.").add_argument
+    add("action", choices=("add", "remove"), help="add also changes a password")
+    add("file", metavar="FILE", help="the configuration of a node; its access.users says where users are kept")
+    add("name", metavar="NAME", help="the user part of the telephone's address")
 
     add = command(demo, "Start a group on loopback, place calls at its primary and show how they shift.").add_argument
     add("--nodes", type=_whole(1, 90), default=3, metavar="N", help="how many nodes (default: %(default)s)")

@@ -44,15 +44,20 @@ class Store(Location, Users, Protocol):
     def remove(self, username: str) -> Deferred[bool]: ...
 
 
+def location_of(settings: config.Settings) -> str:
+    """The file or the URL of the store."""
+    where = settings.registrar.location if settings.registrar is not None else None
+    return where or os.path.join(os.path.dirname(os.path.abspath(settings.file)), LOCATION)
+
+
 def open_store(settings: config.Settings, reactor: Any) -> Store | None:
     """The store that a file of settings names, not started yet; None without ``[registrar]``.
 
     :raises ConfigurationError: it cannot be used
     """
-    registrar = settings.registrar
-    if registrar is None:
+    if settings.registrar is None:
         return None
-    where = registrar.location or os.path.join(os.path.dirname(os.path.abspath(settings.file)), LOCATION)
+    where = location_of(settings)
     if where.startswith("redis:"):
         connect = redis.connector(where, "registrar.location", settings.file)
         return redis.RedisStore(connect, settings.access.realm, reactor)
