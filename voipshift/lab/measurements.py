@@ -24,10 +24,14 @@ MEASURED = (
     "balance/*.py",
     "delegation.py",
     "group/reports.py",
-    "lab/[!r]*.py",
-    "lab/run.py",
-    "lab/rivals.py",
-)
+    *(
+        f"lab/{noun}.py"
+        for noun in (
+            "asking", "eventqueue", "holding", "measures", "network", "pooled", "rivals", "run", "scenario", "server",
+            "shifting", "trace",
+        )
+    ),
+)  # fmt: skip
 
 #: Starts a progress bar: for what, and of how many calls.
 Bar = Callable[[str, int], Callable[[int], None]]
