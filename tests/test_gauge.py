@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,8 +12,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.sipnet import HERE, Network, Peer, settings
 from voipshift import config, tap
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Number
+from voipshift.balance.estimate import Model
 from voipshift.balance.workload import Workload
 from voipshift.gauge import Gauge, sampled_criteria
+
+#: What the criteria measure, while nothing happens.
+GIVEN: dict[str, Any] = {
+    "octets": lambda: 0,
+    "clients": lambda: 0,
+    "accepted": lambda: 0,
+    "queue_delay_s": lambda: 0.0,
+    "horizon_s": 1.0,
+    "now": 0.0,
+}
 
 
 class CriteriaTests(SynchronousTestCase):
@@ -24,15 +36,16 @@ class CriteriaTests(SynchronousTestCase):
             ((), {}),
             ((DataPerSecond,), {"data_per_second": 1000.0}),
             ((Clients, CpuPercent), {"clients": 10.0, "cpu_percent": 80.0}),
+            ((Model,), {"model": 80.0}),
         ]:
             room = config.WorkloadSettings(ongoing_calls=math.inf, **given)
-            made = sampled_criteria(room, octets=lambda: 0, clients=lambda: 0, now=0.0)
+            made = sampled_criteria(room, **GIVEN)
             self.assertEqual(tuple(map(type, made)), kinds)
 
     def test_the_processor_is_measured(self) -> None:
         """By psutil, of this process and of this host."""
         room = config.WorkloadSettings(ongoing_calls=math.inf, cpu_percent=80.0)
-        (cpu,) = sampled_criteria(room, octets=lambda: 0, clients=lambda: 0, now=0.0)
+        (cpu,) = sampled_criteria(room, **GIVEN)
         for second in range(1, 5):
             cpu.sample(float(second))
         self.assertGreaterEqual(cpu.raw(4.0), 0.0)

@@ -128,6 +128,7 @@ class WorkloadSettings:
     data_per_second: float = key(or_unlimited(number(1, 1e12)), default=math.inf)
     clients: float = key(or_unlimited(whole(1, 100_000_000)), default=math.inf)
     cpu_percent: float = key(or_unlimited(number(1, 100)), default=math.inf)
+    model: float = key(or_unlimited(number(1, 100)), default=math.inf)
     high_watermark: float = key(number(0, 1), default=1.0)
     low_watermark: float = key(number(0, 1), default=1.0)
 

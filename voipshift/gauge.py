@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Sampled
+from voipshift.balance.estimate import Model
 from voipshift.balance.workload import QUEUE_DELAY_LIMIT_S, Workload
 
 if TYPE_CHECKING:
@@ -27,12 +28,21 @@ LONGEST_DELAY_S = 10.0
 
 
 def sampled_criteria(
-    settings: WorkloadSettings, *, octets: Callable[[], int], clients: Callable[[], int], now: float
+    settings: WorkloadSettings,
+    *,
+    octets: Callable[[], int],
+    clients: Callable[[], int],
+    accepted: Callable[[], int],
+    queue_delay_s: Callable[[], float],
+    horizon_s: float,
+    now: float,
 ) -> list[Sampled]:
     """The sampled criteria that have a threshold.
 
     :param octets: how many octets of signalling came in and went out so far
     :param clients: how many clients there are
+    :param accepted: how many calls were accepted so far
+    :param horizon_s: how old what others know of this node becomes
     """
     criteria: list[Sampled] = []
     if settings.data_per_second != math.inf:
@@ -42,6 +52,17 @@ def sampled_criteria(
     if settings.cpu_percent != math.inf:
         process = psutil.Process()
         criteria.append(CpuPercent(settings.cpu_percent, process.cpu_percent, psutil.cpu_percent, now))
+    if settings.model != math.inf:
+        criteria.append(
+            Model(
+                settings.model,
+                accepted=accepted,
+                busy=psutil.Process().cpu_percent,
+                queue_delay_s=queue_delay_s,
+                horizon_s=horizon_s,
+                now=now,
+            )
+        )
     return criteria
 
 

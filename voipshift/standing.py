@@ -53,7 +53,7 @@ class Standing:
         """The load at this moment, with a number of its own."""
         now, workload = self._now(), self._workload
         self._sequence += 1
-        occupancy, capacity = workload.occupancy(now), workload.capacity(now)
+        occupancy, capacity = workload.occupancy_told(now), workload.capacity(now)
         flags = workload.flags(now)
         return Load(self._identity.name, self._incarnation(), self._sequence, occupancy, capacity, flags)
 

@@ -124,17 +124,23 @@ class Node(Service):
         limit = settings.workload.ongoing_calls
         held = UNLIMITED_HELD if limit == math.inf else max(2, int(limit * SHARE_PER_CLIENT))
         self.leases = Leases(lease_s=settings.sip.lease_s, held_per_client=held, random=os.urandom)
+        interval_s = settings.group.report_interval_s if settings.group else 1.0
         self.workload = Workload(
             ongoing_calls=limit,
             calls_per_second=settings.workload.calls_per_second,
             occupied=lambda: len(self.table) + len(self.leases),
             now=now(),
             sampled=sampled_criteria(
-                settings.workload, octets=self._octets, clients=lambda: self.reception.registrations, now=now()
+                settings.workload,
+                octets=self._octets,
+                clients=lambda: self.reception.registrations,
+                accepted=lambda: self.delegation.counts["accepted"],
+                queue_delay_s=lambda: self.workload.queue_delay_s,
+                horizon_s=interval_s,
+                now=now(),
             ),
             watermarks=Watermarks(settings.workload.high_watermark, settings.workload.low_watermark),
         )
-        interval_s = settings.group.report_interval_s if settings.group else 1.0
         self.members = Members(here=name, report_interval_s=interval_s)
         self.delegation = Delegation(
             identity=self.identity,

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from voipshift.balance.criteria import SMALLEST_BUCKET as SMALLEST_BUCKET
 from voipshift.balance.criteria import CallsPerSecond, Criterion, OngoingCalls, Sampled
+from voipshift.balance.estimate import Model
 from voipshift.node import DRAINING, FULL
 
 #: An event loop that runs this far behind has no room: past SIP's T1 (0.5 s) clients would repeat themselves.
@@ -80,6 +81,7 @@ class Workload:
         #: The measured mean duration of a call.
         self.holding_s = ASSUMED_HOLDING_S
         self.sampled = tuple(sampled)
+        self._model = next((criterion for criterion in self.sampled if isinstance(criterion, Model)), None)
         self._watermarks = watermarks
         self._full = False
         self._calls = OngoingCalls(ongoing_calls, occupied)
@@ -115,6 +117,18 @@ class Workload:
                 occupancy = fraction
         return occupancy
 
+    def occupancy_told(self, now: float) -> float:
+        """The occupancy for others to know: with the model, not less than it will be when they next hear of it.
+
+        It never hides a slot that is free now.
+        """
+        occupancy = self.occupancy(now)
+        limit = self._calls.threshold
+        if self._model is None or limit == math.inf or occupancy >= 1.0:
+            return occupancy
+        ahead = self._model.calls_ahead(self._calls.raw(now), self.holding_s, now)
+        return max(occupancy, min(ahead, limit - 1.0) / limit)
+
     def room(self, now: float) -> bool:
         """Whether this node could take one more call now: line 2 of the rule."""
         return not self.draining and self.occupancy(now) < 1.0
@@ -138,6 +152,8 @@ class Workload:
             return self._calls.threshold
         if self._rate.threshold != math.inf:
             return self._rate.threshold * self.holding_s
+        if self._model is not None and self._model.capacity is not None:
+            return self._model.capacity * self.holding_s
         return UNLIMITED_CAPACITY
 
     def call_ended(self, duration_s: float) -> None:
