@@ -22,7 +22,7 @@ from tests.test_h323_uuie import MUTATIONS, mutated
 from voipshift.errors import ProtocolViolation
 from voipshift.h323 import ras
 from voipshift.h323.addresses import AlternateGatekeeper, EndpointType
-from voipshift.h323.admission import AdmissionConfirm, AdmissionRequest, DisengageRequest
+from voipshift.h323.admission import AdmissionConfirm, AdmissionReject, AdmissionRequest, DisengageRequest
 from voipshift.h323.definitions import RAS_MESSAGE
 from voipshift.h323.ras import NotUnderstood, decode, encode
 from voipshift.h323.registration import GatekeeperReject, Refusal, RegistrationReject, RegistrationRequest
@@ -138,6 +138,7 @@ class MessageTests(SynchronousTestCase):
             DisengageRequest(0, "1", CONFERENCE, 1, "normalDrop"),
             DisengageRequest(1, "", CONFERENCE, 1, "normalDrop"),
             DisengageRequest(1, "1", CONFERENCE, 1, "noSuchReason"),
+            AdmissionReject(1, "routeCallToSCN"),
             AdmissionConfirm(1, 1280, "gatekeeperRouted", ("example.com", 1720)),
         ):
             self.assertRaises(ProtocolViolation, encode, message)

@@ -214,7 +214,10 @@ def read_vendor(tree: Tree) -> str:
 
 def write_vendor(product: str) -> Tree:
     """A productId to VendorIdentifier."""
-    return {"vendor": _NOBODY, "productId": product.encode("latin-1", "replace")}
+    tree: Tree = {"vendor": _NOBODY}
+    if product:
+        tree["productId"] = product.encode("latin-1", "replace")[:256]
+    return tree
 
 
 def _prefixes(gateway: Tree) -> list[str]:

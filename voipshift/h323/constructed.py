@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voipshift.errors import ProtocolViolation
-from voipshift.h323.asn1 import UNKNOWN, Addition, Size, Tree, Type, Unknown
+from voipshift.h323.asn1 import UNKNOWN, Addition, Null, Size, Tree, Type, Unknown
 from voipshift.h323.per import Reader, Writer
 
 
@@ -158,6 +158,8 @@ class Choice(Type):
         if place is None:
             raise ProtocolViolation(f"PER: no alternative is called {name}")
         added, index, kind = place
+        if content is None and kind.__class__ is not Null:
+            raise ProtocolViolation(f"PER: {name} says nothing without its value")
         if self._extensible:
             writer.bits(added, 1)
         if added:
