@@ -156,7 +156,7 @@ class Server:
             self.name,
             self.incarnation,
             self._sequence,
-            workload.occupancy(now),
+            workload.occupancy_told(now),
             workload.capacity(now),
             workload.flags(now),
         )
