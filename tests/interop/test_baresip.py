@@ -49,9 +49,7 @@ class BaresipTests(InteropTestCase):
         config = CONFIG.format(client=f"{host}:{port}", modules=modules, folder=self.folder)
         (self.folder / "config").write_text(config)
         (self.folder / "accounts").write_text(f"<sip:alice@{primary}>;regint=0;auth_pass=none{account}\n")
-        with wave.open(str(self.folder / "silence.wav"), "wb") as silence:
-            silence.setparams((1, 2, SAMPLES_PER_S, 0, "NONE", ""))
-            silence.writeframes(bytes(2 * SAMPLES_PER_S))
+        write_silence(self.folder / "silence.wav")
         return self.run_program("baresip", "-f", str(self.folder), "-s", "-e", f"/dial sip:1234@{primary}")
 
     async def call(self, telephone: Program) -> list[str]:
@@ -96,3 +94,10 @@ class BaresipTests(InteropTestCase):
 def invited(trace: str) -> list[str]:
     """Where the telephone sent its INVITEs."""
     return re.findall(r"-> (\S+)\r?\nINVITE ", trace)
+
+
+def write_silence(file: Path) -> None:
+    """Write what the telephone says."""
+    with wave.open(str(file), "wb") as silence:
+        silence.setparams((1, 2, SAMPLES_PER_S, 0, "NONE", ""))
+        silence.writeframes(bytes(2 * SAMPLES_PER_S))

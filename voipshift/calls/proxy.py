@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from voipshift.calls.context import ResponseContext, Timer
 from voipshift.calls.dialplan import DialPlan
 from voipshift.calls.location import Target
-from voipshift.calls.route import Routing, addresses, contact_of, suit_strict_router
+from voipshift.calls.route import Routing, address_of, addresses, contact_of, suit_strict_router
 from voipshift.calls.table import Call, CallTable, End
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
@@ -303,7 +303,9 @@ class Proxy:
         to = context.current.destination
         target = contact_of(response) or response.to.uri
         behind_nat = context.target.behind_nat
-        flow = to if context.current.reliable and context.target.listener is not None else None
+        # Many leave the transport out of their Contact; at the same address it is the one by which they were called.
+        there = context.target.listener is not None or address_of(f"<{target}>") == (to.host, to.port)
+        flow = to if context.current.reliable and there and not beyond else None
         return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), behind_nat, flow)
 
     def _refresh(self, call: Call, request: Request, response: Response) -> None:
