@@ -200,7 +200,7 @@ class Message:
         """The message as it is sent.  A Content-Length is added where there is none."""
         lines = [self.start_line]
         lines += [line for _, line in self.fields]
-        if not self.has("content-length"):
+        if "content-length" not in (self._first or dict(self.fields)):
             lines.append(f"Content-Length: {len(self.body)}")
         lines.append("\r\n")
         return "\r\n".join(lines).encode("latin-1") + self.body

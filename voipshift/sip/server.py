@@ -253,7 +253,9 @@ class SipServer:
         """Set the one timer, never later than anybody's next deadline."""
         deadline = self.layer.timers.next
         for timetable in self._timetables:
-            deadline = min(deadline, timetable.next)
+            following = timetable.next
+            if following < deadline:
+                deadline = following
         if deadline < self._alarm.at:
             self._alarm.no_later_than(deadline)
 
