@@ -48,6 +48,7 @@ class CallerTest(AccessTestCase):
         again = authorized(asked, self.acknowledge(asked, 407))
         self.phone.say(again, HERE)
         invite = self.gateway.asked("INVITE")
+        self.assertFalse(invite.has("Proxy-Authorization"), "it is nobody else's business")
         self.gateway.answer(invite, 200)
         answer = self.phone.told(200)
         self.phone.say(self.phone.within("ACK", answer, 2), HERE)

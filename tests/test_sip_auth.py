@@ -167,8 +167,8 @@ class AuthenticatorTest(SynchronousTestCase):
         self.here = self.node(1)
         self.there = self.node(2)
 
-    def node(self, seed: int, *, with_md5: bool = True) -> Authenticator:
-        return Authenticator(realm=REALM, nonces=nonces(self.keys, seed), with_md5=with_md5, octets=octets(seed))
+    def node(self, seed: int, algorithms: Sequence[str] = ("SHA-256", "MD5")) -> Authenticator:
+        return Authenticator(realm=REALM, nonces=nonces(self.keys, seed), algorithms=algorithms, octets=octets(seed))
 
     def answered(
         self,
@@ -214,7 +214,7 @@ class AuthenticatorTest(SynchronousTestCase):
                 [value.partition("algorithm=")[2].partition(",")[0] for value in values], ["SHA-256", "MD5"]
             )
             self.assertEqual(values[0].replace("SHA-256", "MD5"), values[1])
-        self.assertEqual(len(self.node(1, with_md5=False).challenge(Party.PROXY, 100.0)), 1)
+        self.assertEqual(len(self.node(1, ["SHA-256"]).challenge(Party.PROXY, 100.0)), 1)
 
     def test_right_credentials(self) -> None:
         """With either algorithm, as a proxy and as a registrar."""
@@ -261,7 +261,7 @@ class AuthenticatorTest(SynchronousTestCase):
             (self.here, self.answered([("", 'nonce="made up"')])),
             (self.here, self.answered(challenge, realm="other")),
             (self.here, diverted),
-            (self.node(1, with_md5=False), self.answered(challenge, algorithm="MD5")),
+            (self.node(1, ["SHA-256"]), self.answered(challenge, algorithm="MD5")),
         ]:
             self.assertIsNone(self.verdict(asked, node))
 

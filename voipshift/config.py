@@ -178,7 +178,9 @@ class AccessSettings:
     open: bool = key(boolean, default=False)
     users: str | None = key(_users, default=None)
     realm: str = key(_realm, default="voipshift")
-    md5: bool = key(boolean, default=True)
+    digest: tuple[Literal["SHA-256", "MD5"], ...] = key(
+        several(one_of("SHA-256", "MD5"), at_least=1), default=("SHA-256", "MD5")
+    )
     requests_per_second: float = key(or_unlimited(number(1, 1_000_000)), default=100.0)
 
 

@@ -106,7 +106,7 @@ class Reception:
             authenticator=Authenticator(
                 realm=access.realm,
                 nonces=Nonces(keys=keys, octets=os.urandom),
-                with_md5=access.md5,
+                algorithms=access.digest,
                 octets=os.urandom,
             ),
             users=_users(settings, self._store, now),

@@ -191,6 +191,7 @@ class Node(Service):
             send=self.sip.send,
             answered=self.prober.watch,
             closed=self._closed,
+            consume=lambda request: self.reception.gate.consume(request),
             now=now,
             octets=os.urandom,
         )

@@ -46,6 +46,7 @@ class Proxy:
     :param send: sends octets without a transaction
     :param answered: told of each call that was answered, to watch whether its ends stay alive
     :param closed: told of each call that left the table
+    :param consume: takes the credentials that were for this node out of a request
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Proxy:
         send: Callable[[bytes, Hop], None],
         answered: Callable[[Call], None],
         closed: Callable[[Call], None],
+        consume: Callable[[Request], None],
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
@@ -79,6 +81,7 @@ class Proxy:
         self._send = send
         self._answered = answered
         self._closed = closed
+        self._consume = consume
         self._now = now
         self._octets = octets
         self._timers: Timers[ResponseContext] = Timers()
@@ -269,6 +272,8 @@ class Proxy:
         """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3, 6 and 8)."""
         left = request.max_forwards
         request.set("Max-Forwards", str(MAX_FORWARDS if left is None else left - 1))
+        if request.has("Proxy-Authorization"):
+            self._consume(request)
         if request.has("Route"):
             suit_strict_router(request)
         branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}"

@@ -82,18 +82,21 @@ class Authenticator:
     """Asks clients who they are.
 
     :param realm: the same at all nodes of a group; users' secrets are made for it
-    :param with_md5: offer MD5 after SHA-256, for telephones that know nothing else
+    :param algorithms: what is offered, in this order; RFC 8760 wants the best first, and there are telephones that
+        give up where they are offered anything beside MD5
     :param octets: random octets
     """
 
-    def __init__(self, *, realm: str, nonces: Nonces, with_md5: bool, octets: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, *, realm: str, nonces: Nonces, algorithms: Sequence[str], octets: Callable[[int], bytes]
+    ) -> None:
         self._realm = realm
         self._nonces = nonces
-        self._algorithms = tuple(name for name in digest.ALGORITHMS if with_md5 or name != "MD5")
+        self._algorithms = algorithms
         self._decoy = octets(32)
 
     def challenge(self, party: Party, now: float, *, stale: bool = False) -> Sequence[tuple[str, str]]:
-        """The header fields of a challenge: one for each algorithm, the best first, all with one nonce."""
+        """The header fields of a challenge: one for each algorithm, all with one nonce."""
         nonce = self._nonces.issue(now)
         return [
             (party.challenge, digest.challenge(self._realm, nonce, algorithm, stale=stale))
@@ -110,6 +113,14 @@ class Authenticator:
             if self._nonces.standing(found.nonce, now) is not Standing.FORGED and _same_uri(found.uri, request.uri):
                 return found
         return None
+
+    def consume(self, request: Request) -> None:
+        """Take the credentials that were for this node out of a request: nobody further on is to work at them."""
+        ours = f'realm="{self._realm}"'
+        kept = [line for key, line in request.fields if key == Party.PROXY.credentials and ours not in line]
+        request.remove(Party.PROXY.credentials)
+        for line in kept:
+            request.add(Party.PROXY.credentials, value_of(line))
 
     def judge(self, claim: Credentials, method: str, secrets: Secrets | None, now: float) -> Verdict:
         """Say whether credentials are right; if so, their nonce is used.

@@ -75,6 +75,10 @@ class Gate:
         self.counts: Counter[str] = Counter()
         self._log = Logger()
 
+    def consume(self, request: Request) -> None:
+        """Take the credentials that were for this node out of a request before it goes on to somebody else."""
+        self._authenticator.consume(request)
+
     def identify(self, transaction: ServerTransaction, party: Party, then: Callable[[str], None]) -> None:
         """Let a request go on, or answer it.
 

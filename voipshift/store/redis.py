@@ -59,6 +59,10 @@ class Overtaken(VoipshiftError):
     """Other nodes changed the same user's bindings over and over."""
 
 
+class Unanswered(VoipshiftError):
+    """The server is not there, or too slow."""
+
+
 class RedisStore:
     """The location, and the users of one realm, in a Redis server.
 
@@ -129,7 +133,7 @@ class RedisStore:
 
     def _ask(self, command: str, *words: Any) -> Deferred[Any]:
         asked: Deferred[Any] = getattr(self._redis, command)(*words)
-        return asked.addTimeout(PATIENCE_S, self._clock)
+        return asked.addTimeout(PATIENCE_S, self._clock, onTimeoutCancel=_unanswered)
 
 
 def connector(url: str, key: str, config_file: str) -> Callable[[], Any]:
@@ -165,6 +169,10 @@ def connector(url: str, key: str, config_file: str) -> Callable[[], Any]:
         )
 
     return connect
+
+
+def _unanswered(result: Any, timeout_s: float) -> Any:
+    raise Unanswered(f"no answer within {timeout_s:g} s")
 
 
 def _key(user: str) -> str:
