@@ -132,7 +132,7 @@ class Streams:
         for number, listener in self._listeners.items():
             factory: Any = _Accepting(partial(self._accepted, number))
             if listener.credentials is not None:
-                factory = TLSMemoryBIOFactory(listener.credentials.server, False, factory)
+                factory = TLSMemoryBIOFactory(listener.credentials.server, False, factory, self._reactor)
             family = listener.socket.family
             listener.port = self._reactor.adoptStreamPort(listener.socket.fileno(), family, factory)
             listener.socket.close()  # the reactor has made a copy of it
@@ -180,7 +180,7 @@ class Streams:
         self._keep(connection)
         factory: Any = _Connecting(connection, self.closed)
         if listener.credentials is not None:
-            factory = TLSMemoryBIOFactory(listener.credentials.towards(domain), True, factory)
+            factory = TLSMemoryBIOFactory(listener.credentials.towards(domain), True, factory, self._reactor)
         bound = None if listener.host in ("0.0.0.0", "::") else (listener.host, 0)
         self._reactor.connectTCP(hop.host, hop.port, factory, timeout=CONNECT_S, bindAddress=bound)
         return connection
