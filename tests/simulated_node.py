@@ -107,6 +107,7 @@ class Node:
             now=self.clock.seconds,
             random=group.random,
             deadline_s=DEADLINE_S,
+            chain=group.collect(self.exchange.poll),
         )
 
     def start(self) -> None:

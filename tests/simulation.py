@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -22,9 +23,11 @@ from twisted.python.failure import Failure
 from tests.simulated_network import Agenda, Network
 from tests.simulated_node import DOOR, REPORT_INTERVAL_S, Broken, Node
 from voipshift.balance.rule import Rule
+from voipshift.delegation import StartChain
 from voipshift.errors import Refused
 from voipshift.group.envelope import Stream
 from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.polling import Poll
 
 
 @dataclass
@@ -53,7 +56,8 @@ class Group:
     """N nodes, their network, and the clients that called.
 
     :param limits: the ongoing calls that each node takes; the first node is ``n0``
-    :param rates: the calls per second that each takes
+    :param rate: the calls per second that each takes
+    :param collect: how attempts go their way, given a node's poll; by reports where it gives None
     """
 
     def __init__(
@@ -63,12 +67,14 @@ class Group:
         seed: int = 1,
         rule: Rule = Rule.SEED,
         rate: float = math.inf,
+        collect: Callable[[Poll], StartChain | None] = lambda poll: None,
         multicast: bool = False,
         **network: Any,
     ) -> None:
         self.random = Random(seed)
         self.rule = rule
         self.rate = rate
+        self.collect = collect
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.agenda = Agenda(self.clock)

@@ -50,6 +50,9 @@ shift_above = 0.4
 delta = 0
 hop_limit = 5
 deadline_s = 2
+collect = "poll"
+collect_from = "all"
+poll_s = 0.05
 
 [workload]
 ongoing_calls = 100
@@ -134,7 +137,7 @@ class GoodTests(ConfigurationTests):
         self.assertEqual(settings.group.multicast, ("239.255.50.60", 5064))
         self.assertEqual(settings.group.report_interval_s, 0.5)
         balance = dataclasses.asdict(settings.balance)
-        self.assertEqual(list(balance.values()), ["even", "lowest", 0.4, 0.0, 5, 2.0])
+        self.assertEqual(list(balance.values()), ["even", "lowest", 0.4, 0.0, 5, 2.0, "poll", math.inf, 0.05])
         self.assertEqual((settings.workload.ongoing_calls, settings.workload.calls_per_second), (100, 2.5))
         self.assertEqual(settings.calls.probe_interval_s, 30)
         self.assertEqual([each.address for each in settings.gateways], [("192.0.2.20", 5060), ("192.0.2.21", 5060)])
@@ -151,7 +154,7 @@ class GoodTests(ConfigurationTests):
             (settings.sip.force_rport, settings.sip.identify_self, settings.sip.lease_s), (True, False, 10)
         )
         balance = dataclasses.asdict(settings.balance)
-        self.assertEqual(list(balance.values()), ["seed", "weighted", None, None, 3, 1.5])
+        self.assertEqual(list(balance.values()), ["seed", "weighted", None, None, 3, 1.5, "reports", 3.0, 0.1])
         self.assertEqual(settings.workload.ongoing_calls, math.inf)
         self.assertEqual(settings.workload.calls_per_second, math.inf)
         self.assertEqual(settings.calls.probe_interval_s, 60)

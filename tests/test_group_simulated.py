@@ -16,16 +16,42 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.simulated_node import DEADLINE_S, LEASE_S, REPORT_INTERVAL_S, Node
 from tests.simulation import Client, Group
 from voipshift.balance.rule import Rule
+from voipshift.delegation import StartChain
 from voipshift.errors import Refused
 from voipshift.node import Acceptance
+from voipshift.polling import Poll, polling
+from voipshift.racing import racing
 
 ALWAYS = Rule(theta=0.0, delta=0.0)
 LOWEST = replace(Rule.SEED, choose="lowest")
 STORM_S = 40.0
+
+#: How a node's attempts go their way, given its poll.
+Collect = Callable[[Poll], StartChain | None]
 MEAN_HOLDING_S = 6.0
 
 
-def storm(seed: int) -> Group:
+def by_reports(poll: Poll) -> StartChain | None:
+    return None
+
+
+def by_polls(poll: Poll) -> StartChain | None:
+    return polling(poll)
+
+
+def by_few_polls(poll: Poll) -> StartChain | None:
+    return polling(poll, width=2, timeout_s=0.03)
+
+
+def by_race(poll: Poll) -> StartChain | None:
+    return racing(2)
+
+
+def by_race_of_all(poll: Poll) -> StartChain | None:
+    return racing()
+
+
+def storm(seed: int, collect: Collect = by_reports) -> Group:
     """Forty seconds of everything at once, all of it drawn from the seed, and then quiet until all is over.
 
     Some nodes are pure portals, all are small, and the group is offered up to 1.4 times what it can carry; clients give
@@ -40,6 +66,7 @@ def storm(seed: int) -> Group:
         seed=seed,
         rule=random.choice([Rule.SEED, Rule.EVEN, LOWEST, ALWAYS]),
         rate=random.choice([math.inf, 3.0]),
+        collect=collect,
         multicast=seed % 3 == 0,
         loss=random.uniform(0.0, 0.2),
         duplication=0.1,
@@ -80,11 +107,11 @@ def _down(group: Group, how: Callable[[str], Node], name: str, again_s: float) -
 class AnySeedTests(SynchronousTestCase):
     """What no loss, no crash and no adversary can break. The group checks itself after each step."""
 
-    def weather(self, first: int, last: int) -> Counter[str]:
+    def weather(self, first: int, last: int, collect: Collect = by_reports) -> Counter[str]:
         outcomes: Counter[str] = Counter()
         for seed in range(first, last):
             try:
-                group = storm(seed)
+                group = storm(seed, collect)
                 group.check_the_end()
             except AssertionError as broken:
                 raise self.failureException(f"seed {seed}: {broken}") from broken
@@ -104,10 +131,20 @@ class AnySeedTests(SynchronousTestCase):
             self.assertGreater(outcomes[rare], 10)
         self.assertEqual(outcomes["turned away"] + outcomes[""], 0)
 
+    def test_the_same_holds_however_loads_are_collected(self) -> None:
+        """Polls of all, polls of two that often come too late, races of two and of all."""
+        for collect in (by_polls, by_few_polls, by_race, by_race_of_all):
+            outcomes = self.weather(40, 46, collect)
+            self.assertGreater(outcomes["carried"], 200)
+            for rare in ("refused", "cancelled", "vanished", "lost"):
+                self.assertGreater(outcomes[rare], 0, (collect, rare))
+            self.assertEqual(outcomes["turned away"] + outcomes[""], 0)
+
     def test_only_what_clients_leave_behind_lapses(self) -> None:
         """Whatever was granted and is not used is withdrawn: a cancelled attempt, an answer that came too late."""
-        for seed in range(8):
-            group = Group([0, 3, 3], seed=seed, loss=0.05, duplication=0.1, delay_s=(0.001, 0.25))
+        for seed in range(12):
+            collect = (by_reports, by_polls, by_race)[seed % 3]
+            group = Group([0, 3, 3], seed=seed, collect=collect, loss=0.05, duplication=0.1, delay_s=(0.001, 0.25))
             group.settle()
             for index in range(60):
                 vanishes, cancels = index % 10 == 7, index % 3 == 1

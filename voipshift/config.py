@@ -30,6 +30,7 @@ from voipshift.setting import (
     network,
     number,
     one_of,
+    or_all,
     or_unlimited,
     path,
     reachable,
@@ -115,6 +116,9 @@ class BalanceSettings:
     delta: float | None = key(number(0, 1), default=None)
     hop_limit: int = key(whole(1, 7), default=3)
     deadline_s: float = key(number(0.1, 10), default=1.5)
+    collect: Literal["reports", "poll", "race"] = key(one_of("reports", "poll", "race"), default="reports")
+    collect_from: float = key(or_all(whole(1, 1000)), default=3.0)
+    poll_s: float = key(number(0.005, 1), default=0.1)
 
 
 @room

@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Member, Members
-from voipshift.balance.rule import Rule, Verdict, decide
+from voipshift.balance.rule import Ask, Rule, Verdict, decide
 from voipshift.balance.workload import Workload
 from voipshift.errors import NoAnswer, Refused
 from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
@@ -54,6 +54,7 @@ class Delegation:
     :param withdraw: gives a lease of another node back: the acceptance and the attempt's id
     :param load: this node's load at this moment
     :param deadline_s: how long a client's attempt may take in all
+    :param chain: how an attempt goes its way: by what is believed of the members, unless another way is given
     :ivar counts: ``attempts`` that came here, and how they ended: ``accepted`` here, ``shifted`` to a member,
         ``refused``, ``cancelled``; ``asked_on`` are the asks that were sent for them
     """
@@ -72,6 +73,7 @@ class Delegation:
         now: Callable[[], float],
         random: Random,
         deadline_s: float,
+        chain: StartChain | None = None,
     ) -> None:
         self.identity = identity
         self.rule = rule
@@ -84,6 +86,7 @@ class Delegation:
         self.now = now
         self.random = random
         self.deadline_s = deadline_s
+        self._chain: StartChain = chain or Chain
         self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
@@ -91,7 +94,7 @@ class Delegation:
 
         The Deferred fails with :exc:`Refused` when nobody takes it; cancelling it takes back what was asked.
         """
-        return _Chain(self, attempt, (), self.identity.name, self.deadline_s, None).begin()
+        return self._chain(self, attempt, (), self.identity.name, self.deadline_s, None).begin()
 
     def consider(
         self,
@@ -113,7 +116,7 @@ class Delegation:
         members, now = self.members, self.now()
         for load in path:  # line 1 of the rule
             members.learn(load, now)
-        return _Chain(self, attempt, path, entry, left_s - RETURN_S, pending).begin()
+        return self._chain(self, attempt, path, entry, left_s - RETURN_S, pending).begin()
 
     def here_alone(self, attempt: CallAttempt) -> Acceptance:
         """Decide about an attempt that may not be asked on, by this node's own threshold.
@@ -141,7 +144,7 @@ class Delegation:
         return Acceptance(self.identity, lease.id, (*visited, self.load()), hops)
 
 
-class _Chain:
+class Chain:
     """One attempt's way through this node."""
 
     __slots__ = ("_attempt", "_deadline", "_entry", "_here", "_path", "_pending", "_probed", "_tried", "_visited")
@@ -181,18 +184,7 @@ class _Chain:
         """Steps 58 and 64: is this node able to handle the call, and if not, who is?"""
         here = self._here
         now = here.now()
-        decision = decide(
-            here.rule,
-            door=self._attempt.door,
-            visited=self._visited,
-            hops=len(self._visited),
-            resumed=resumed,
-            probed=self._probed,
-            workload=here.workload,
-            members=here.members,
-            now=now,
-            random=here.random,
-        )
+        decision = self._decide(self._visited, now, resumed=resumed)
         if decision is Verdict.ACCEPT:
             return self._identify()
         if decision is Verdict.REFUSE:
@@ -202,6 +194,25 @@ class _Chain:
             self._probed = self._probed or decision.probe
             return self._forward(decision.member, left_s)
         return self._identify() if here.workload.room(now) else self._refuse()
+
+    def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Verdict | Ask:
+        """What the rule says.
+
+        :param visited: the names of those that are not to be asked
+        """
+        here = self._here
+        return decide(
+            here.rule,
+            door=self._attempt.door,
+            visited=visited,
+            hops=len(self._visited),
+            resumed=resumed,
+            probed=self._probed,
+            workload=here.workload,
+            members=here.members,
+            now=now,
+            random=here.random,
+        )
 
     def _identify(self) -> Deferred[Acceptance]:
         """Steps 60 and 66: this node takes the call, and says who it is."""
@@ -235,8 +246,15 @@ class _Chain:
 
     def _declined(self, failure: Failure, member: Member) -> Failure | Deferred[Acceptance]:
         """Steps 64 and back to 62: that member does not take the call; look for another one."""
+        if self._took_note(failure.value, member):
+            return self._try_another(member)
+        # The client, or the node that asked, does not want it any more; or it is our own fault.
+        self._here.counts["cancelled"] += isinstance(failure.value, CancelledError)
+        return failure
+
+    def _took_note(self, reason: BaseException | None, member: Member) -> bool:
+        """Whether a member declined, which teaches something of it, and is not the end."""
         here = self._here
-        reason = failure.value
         if isinstance(reason, Refused):
             here.members.answered(member.name, here.now())
             self._learn(reason.visited)
@@ -246,10 +264,8 @@ class _Chain:
             if reason.silent:
                 here.members.suspect(member.name)
         else:
-            # The client, or the node that asked, does not want it any more; or it is our own fault.
-            here.counts["cancelled"] += isinstance(reason, CancelledError)
-            return failure
-        return self._try_another(member)
+            return False
+        return True
 
     def _try_another(self, member: Member) -> Deferred[Acceptance]:
         self._visit(member.load)
@@ -270,3 +286,7 @@ class _Chain:
         if load.node not in self._visited and load.node != self._here.identity.name:
             self._visited.add(load.node)
             self._tried += (load,)
+
+
+#: ``start(here, attempt, path, entry, left_s, pending)``: a chain that has not begun.
+StartChain = Callable[[Delegation, CallAttempt, tuple[Load, ...], str, float, "Callable[[], None] | None"], Chain]

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python import usage
@@ -35,6 +35,7 @@ from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
 from voipshift.calls.route import Routing
 from voipshift.calls.table import Call, CallTable
+from voipshift.collection import chain_of
 from voipshift.delegation import Delegation
 from voipshift.errors import ConfigurationError, NoAnswer
 from voipshift.gauge import Gauge, sampled_criteria
@@ -154,6 +155,7 @@ class Node(Service):
             now=now,
             random=random,
             deadline_s=settings.balance.deadline_s,
+            chain=chain_of(settings.balance, self._poll),
         )
         self.standing = Standing(
             identity=self.identity,
@@ -352,6 +354,9 @@ class Node(Service):
         if self.exchange is None:
             raise NoAnswer(True)
         return self.exchange.ask(member, attempt, path, left_s)
+
+    def _poll(self, names: list[str], timeout_s: float) -> Deferred[frozenset[str]]:
+        return self.exchange.poll(names, timeout_s) if self.exchange is not None else succeed(frozenset())
 
     def _give_back(self, acceptance: Acceptance, attempt: bytes) -> None:
         if self.exchange is not None:

@@ -22,8 +22,8 @@ from voipshift.node import FULL, Acceptance, Address, CallAttempt, Load, NodeIde
 
 NAME = "demo"
 
-#: How long the last figures are waited for: a report is due every second, and some are lost.
-LAST_WORD_S = 3.0
+#: How long the last figures are waited for: a poll is answered at once, and some datagrams are lost.
+LAST_WORD_S = 1.0
 
 
 class Observer:
@@ -37,12 +37,9 @@ class Observer:
     def __init__(
         self, clock: IReactorTime, address: Address, nodes: Mapping[str, Address], keys: Keys, report_interval_s: float
     ) -> None:
-        self._clock = clock
         self._nodes = nodes
         self._sequence = 0
         self._stated: dict[str, Statement] = {}
-        self._awaited: set[str] = set()
-        self._last_word: Deferred[None] | None = None
         self._send: Callable[[bytes, Address], None] | None = None
         self._exchange = Exchange(
             clock=clock,
@@ -102,20 +99,13 @@ class Observer:
         return {name: _figures(self._stated.get(name)) for name in self._nodes}
 
     def last_word(self, names: set[str]) -> Deferred[None]:
-        """Wait until each of these nodes has said something that it did not know before now."""
+        """Have each of these nodes say what its figures are now."""
         if not names:
             return succeed(None)
-        self._awaited = set(names)
-        waiting: Deferred[None] = Deferred()
-        self._last_word = waiting
-        return waiting.addTimeout(LAST_WORD_S, self._clock, onTimeoutCancel=lambda result, timeout: None)
+        return self._exchange.poll(names, LAST_WORD_S).addCallback(lambda reported: None)
 
     def _heard(self, name: str, stated: Statement) -> None:
         self._stated[name] = stated
-        self._awaited.discard(name)
-        if not self._awaited and self._last_word is not None:
-            waiting, self._last_word = self._last_word, None
-            waiting.callback(None)
 
     def _statement(self) -> Statement:
         self._sequence += 1

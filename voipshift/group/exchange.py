@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,7 +30,8 @@ from voipshift.group.keys import Keys
 from voipshift.group.messages import PRELUDE, Ask, Kind, Lapsed, Statement
 from voipshift.group.peer import FRESH_INTERVALS, Peer, Standing
 from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peers, Reply
-from voipshift.group.reports import Schedule
+from voipshift.group.polls import Polls
+from voipshift.group.reporter import Reporter
 from voipshift.group.speaker import Speaker
 from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
@@ -85,10 +86,7 @@ class Exchange:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._address = address
-        self._multicast = multicast
         self._interval_s = report_interval_s
-        self._statement = statement
         self._heard = heard
         self._learn = learn
         self._left = left
@@ -128,8 +126,18 @@ class Exchange:
         self._running = False
         self._timer: IDelayedCall | None = None
         self._rests_until = 0.0
-        self._reports = Schedule(interval_s=report_interval_s, multicast=multicast is not None, random=random)
-        self._edge_check = False
+        self._polls = Polls(greet=self._speaker.greet, agenda=self._agenda)
+        self._reporter = Reporter(
+            statement=statement,
+            address=address,
+            multicast=multicast,
+            speaker=self._speaker,
+            peers=self._peers,
+            agenda=self._agenda,
+            report_interval_s=report_interval_s,
+            random=random,
+        )
+        self._reports = self._reporter.schedule
         self._receivers: dict[int, Callable[[Peer, dict[Any, Any], float, float], None]] = {
             Kind.ASK: self._ask_received,
             Kind.PENDING: self._pending_received,
@@ -154,6 +162,7 @@ class Exchange:
         self._running = False
         self._considerations.stop()
         self._asks.stop(now)
+        self._polls.stop()
         for peer in self._peers.members():
             self._say(peer, Kind.LEAVE, pack({}))
         self._agenda.clear()
@@ -215,16 +224,22 @@ class Exchange:
 
         :param load: what to compare with the last Report; without it a statement is made for that
         """
-        if not self._running or self._edge_check:
-            return
-        now = self._clock.seconds()
-        earliest = self._reports.earliest(len(self._peers))
-        if now < earliest:
-            self._edge_check = True
-            self._agenda.at(earliest, self._edge_due)
-        elif self._reports.is_edge(load or self._statement().load):
-            self._report(now)
+        if self._running and self._reporter.workload_changed(load, self._clock.seconds()):
+            self._arm()
+
+    def poll(self, names: Iterable[str] | None, timeout_s: float) -> Deferred[frozenset[str]]:
+        """Have members report now, whatever T is; gives the names of those that did in time.
+
+        :param names: whom to ask; None asks everybody that is believed
+        """
+        peers = self._peers.members() if names is None else [p for n in names if (p := self._peers.member(n))]
+        challenge = self._peers.challenge(self._clock.seconds())
+        reported: Deferred[frozenset[str]] = Deferred(lambda _: self._polls.cancel(challenge))
+        if not self._running:
+            return succeed(frozenset())
+        self._polls.begin(challenge, peers, self._clock.seconds(), timeout_s, reported.callback)
         self._arm()
+        return reported
 
     # Datagrams in.
 
@@ -306,6 +321,8 @@ class Exchange:
         self._heard(report.identity, load)
         if self._stated is not None:
             self._stated(peer.name, report.statement)
+        if report.echo:
+            self._polls.echoed(peer, report.echo)
 
     def _ask_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
         ask = messages.decode_ask(fields)
@@ -386,14 +403,14 @@ class Exchange:
                     self._speaker.hello(address, challenge)
                 case Greet(peer, challenge):
                     self._speaker.greet(peer, challenge)
-                case Reply(peer, echo, challenge):
-                    fields = messages.encode_statement(self._statement(), self._address)
-                    self._speaker.report(peer, fields, (), challenge, echo)
+                case Reply():
+                    self._reporter.reply(effect)
                 case Joined(peer, _):
                     self._log.info("{peer} is a member", peer=peer)
                 case Gone(peer, member):
                     self._opener.forget(peer.boot)
                     self._asks.lost(peer)
+                    self._polls.lost(peer)
                     if member:
                         self._left(peer.name)
                 case Doubled(holder, namesake):
@@ -402,25 +419,6 @@ class Exchange:
 
     def _surfaced(self, failure: Failure) -> None:
         self._log.failure("an attempt of a member could not be considered", failure)
-
-    # Reports.
-
-    def _edge_due(self, now: float) -> None:
-        self._edge_check = False
-        if self._reports.is_edge(self._statement().load):
-            self._report(now)
-
-    def _report(self, now: float) -> None:
-        """Tell everybody, by the multicast group where there is one and the member was heard in it."""
-        statement = self._statement()
-        fields = messages.encode_statement(statement, self._address)
-        others = self._peers.others(now)
-        if self._multicast is not None:
-            self._speaker.report_to_group(self._multicast, fields, others)
-        for peer in self._peers.members():
-            if self._multicast is None or not peer.in_group:
-                self._speaker.report(peer, fields, others)
-        self._reports.reported(statement.load, len(self._peers), now)
 
     # The one timer.
 
@@ -445,6 +443,6 @@ class Exchange:
             if self._peers.next <= until:
                 self._perform(self._peers.due(now), now)
             if self._running and self._reports.next <= until:
-                self._report(now)
+                self._reporter.report(now)
         finally:
             self._arm()

@@ -253,7 +253,7 @@ class Peers:
         if peer.address is None or peer.standing is Standing.NAMESAKE or now - peer.greeted_at < self._interval_s / 2:
             return []
         peer.greeted_at = now
-        return [Greet(peer, self._challenge(now))]
+        return [Greet(peer, self.challenge(now))]
 
     def left(self, peer: Peer, now: float) -> list[Effect]:
         """It said Leave."""
@@ -304,14 +304,14 @@ class Peers:
                 if now - peer.greeted_at < MEASURED_S:
                     return []
                 peer.greeted_at = now
-                return [Greet(peer, self._challenge(now))]
+                return [Greet(peer, self.challenge(now))]
         elif not place.configured and place.tries >= HEARSAY_TRIES:
             del self._places[place.address]
             return []
         place.tries += 1
         place.greet_at = now + place.interval_s
         place.interval_s = min(place.interval_s * 1.5, max(LONGEST_GREETING_S, self._interval_s))
-        return [Hello(place.address, self._challenge(now, place))]
+        return [Hello(place.address, self.challenge(now, place))]
 
     def _place_of(self, peer: Peer, now: float) -> None:
         """A member's address is looked at again when the member falls silent."""
@@ -327,7 +327,8 @@ class Peers:
 
     # Challenge and echo.
 
-    def _challenge(self, now: float, place: _Place | None = None) -> bytes:
+    def challenge(self, now: float, place: _Place | None = None) -> bytes:
+        """A new one, whose echo is believed for a while; of a place where somebody may be, when it is one."""
         for old, (since, _) in list(self._challenges.items()):
             if now - since <= CHALLENGE_S:
                 break
@@ -339,7 +340,7 @@ class Peers:
     def _reply(self, peer: Peer, echo: bytes, now: float) -> Reply:
         if peer.standing is Standing.STRANGER:
             peer.greeted_at = now
-            return Reply(peer, echo, self._challenge(now))
+            return Reply(peer, echo, self.challenge(now))
         return Reply(peer, echo, b"")
 
     def _echoed(self, peer: Peer, clock_s: float, now: float, since: float, place: _Place | None) -> list[Effect]:
@@ -366,7 +367,7 @@ class Peers:
         check = _Check(holder, peer, now, length_s)
         self._checks.append(check)
         self.next = min(self.next, check.greet_at)
-        return [Greet(holder, self._challenge(now))]
+        return [Greet(holder, self.challenge(now))]
 
     def _join(self, peer: Peer, now: float, replaced: Peer | None) -> list[Effect]:
         if len(self._members) >= MOST_MEMBERS and peer.name not in self._members:
@@ -411,5 +412,5 @@ class Peers:
             return self._join(check.claimant, now, self._members.get(check.claimant.name))
         if check.greet_at <= until:
             check.greet_at += (check.until - check.since) / 3
-            return [Greet(check.holder, self._challenge(now))]
+            return [Greet(check.holder, self.challenge(now))]
         return []

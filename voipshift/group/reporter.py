@@ -1,0 +1,85 @@
+"""What this node says of itself: to all at each T and at the edges, and to one when that one asks.
+
+When a Report is due is :mod:`voipshift.group.reports`, how it is sealed :mod:`voipshift.group.speaker`.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voipshift.group.agenda import Agenda
+from voipshift.group.messages import Statement, encode_statement
+from voipshift.group.peers import Peers, Reply
+from voipshift.group.reports import Schedule
+from voipshift.group.speaker import Speaker
+from voipshift.node import Address, Load
+
+
+class Reporter:
+    """Reports.
+
+    :param statement: what this node says of itself now
+    :param address: where others reach it
+    :param multicast: the group that is reported to, where there is one
+    :param random: gives so many random octets
+    """
+
+    def __init__(
+        self,
+        *,
+        statement: Callable[[], Statement],
+        address: Address,
+        multicast: Address | None,
+        speaker: Speaker,
+        peers: Peers,
+        agenda: Agenda,
+        report_interval_s: float,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._statement = statement
+        self._address = address
+        self._multicast = multicast
+        self._speaker = speaker
+        self._peers = peers
+        self._agenda = agenda
+        self.schedule = Schedule(interval_s=report_interval_s, multicast=multicast is not None, random=random)
+        #: An edge is looked for as soon as one may be reported.
+        self._edge_check = False
+
+    def workload_changed(self, load: Load | None, now: float) -> bool:
+        """Report at once when this is an edge.
+
+        :param load: what to compare with the last Report; without it a statement is made for that
+        :returns: whether a deadline may have changed
+        """
+        if self._edge_check:
+            return False
+        earliest = self.schedule.earliest(len(self._peers))
+        if now < earliest:
+            self._edge_check = True
+            self._agenda.at(earliest, self._edge_due)
+        elif self.schedule.is_edge(load or self._statement().load):
+            self.report(now)
+        return True
+
+    def report(self, now: float) -> None:
+        """Tell everybody, by the multicast group where there is one and the member was heard in it."""
+        statement = self._statement()
+        fields = encode_statement(statement, self._address)
+        others = self._peers.others(now)
+        if self._multicast is not None:
+            self._speaker.report_to_group(self._multicast, fields, others)
+        for peer in self._peers.members():
+            if self._multicast is None or not peer.in_group:
+                self._speaker.report(peer, fields, others)
+        self.schedule.reported(statement.load, len(self._peers), now)
+
+    def reply(self, reply: Reply) -> None:
+        """Tell the one that asked."""
+        fields = encode_statement(self._statement(), self._address)
+        self._speaker.report(reply.peer, fields, (), reply.challenge, reply.echo)
+
+    def _edge_due(self, now: float) -> None:
+        self._edge_check = False
+        if self.schedule.is_edge(self._statement().load):
+            self.report(now)
