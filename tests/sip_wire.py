@@ -206,3 +206,21 @@ class LayerTestCase(SynchronousTestCase):
         """Nothing is left, and nothing is scheduled."""
         self.step(self.now + 1000)
         self.assertEqual((len(self.layer), len(self.layer.timers), self.layer.timers.next), (0, 0, math.inf))
+
+
+def made_slow(size: int) -> list[tuple[str, str]]:
+    """What to replace in INVITE, and by what, so that a message of about that many octets takes the most time."""
+    return [
+        ("kept", "k" * size),
+        ("X-Unknown:", "X: y\r\n" * (size // 6) + "X:"),
+        ("X-Unknown:", "X:\r\n" + " \r\n" * (size // 3) + "X:"),
+        ("X-Unknown:", "Contact: " + "<" * size + "\r\nX:"),
+        (";rport", ";a" + " " * size),
+        (";rport", "".join(f";p{number}" for number in range(size // 7))),
+        (";rport", ",SIP/2.0/UDP a" * (size // 16)),
+        ('"Alice"', '"' + "\\" * size),
+        (";tag=a1", ";a=b" * (size // 4)),
+        ("X-Unknown:", ":" * size),
+        ("INVITE", "I" * size),
+        ("bob", "b " * (size // 2)),
+    ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.sip_wire import BODY, INVITE, RINGING, TORTUOUS, changed, parsed
+from tests.sip_wire import BODY, INVITE, RINGING, TORTUOUS, changed, made_slow, parsed
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.message import MAX_FIELDS, MAX_VIAS, MalformedRequest, Request, parse
 
@@ -117,31 +116,11 @@ class RefusingTests(SynchronousTestCase):
             self.assertEqual(refusal.status, status)
             self.assertLess(len(refusal.request.response(status).octets()), 5000)
 
-    def test_time_is_linear(self) -> None:
-        """64 kB of whatever costs little: 20 ms at the worst."""
-        for old, new in (
-            ("kept", "k" * 65000),
-            ("X-Unknown:", "X: y\r\n" * 10000 + "X:"),
-            ("X-Unknown:", "X:\r\n" + " \r\n" * 20000 + "X:"),
-            ("X-Unknown:", "Contact: " + "<" * 64000 + "\r\nX:"),
-            (";rport", ";a" + " " * 64000),
-            (";rport", "".join(f";p{number}" for number in range(9000))),
-            (";rport", ",SIP/2.0/UDP a" * 4000),
-            ('"Alice"', '"' + "\\" * 64000),
-            (";tag=a1", ";a=b" * 15000),
-            ("X-Unknown:", ":" * 64000),
-            ("INVITE", "I" * 64000),
-            ("bob", "b " * 32000),
-        ):
-            octets = changed(INVITE, (old, new))
-            best = 1.0
-            for _ in range(3):
-                begun = time.perf_counter()
-                with contextlib.suppress(ProtocolViolation):
-                    message = parse(octets)
-                    message.values("Contact")
-                best = min(best, time.perf_counter() - begun)
-            self.assertLess(best, 0.02, (old, new[:20]))
+    def test_as_much_as_fits(self) -> None:
+        """64 kB of whatever is a message or a violation; ``bench/hostile.py`` measures what it costs."""
+        for old, new in made_slow(64_000):
+            with contextlib.suppress(ProtocolViolation):
+                parse(changed(INVITE, (old, new))).values("Contact")
 
     def test_every_cut(self) -> None:
         """A message cut anywhere is refused, or (without a length) is whole; one with a tail is that message."""
