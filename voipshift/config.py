@@ -285,14 +285,19 @@ def _check_tls(sip: SipSettings, at: Place) -> None:
         elif sip.files(listen) is None:
             reason = "missing: TLS needs a certificate and its key, here or in [sip.tls]"
             raise here.within("certificate").wrong(reason)
-    for file, private in {files for listen in sip.listen if (files := sip.files(listen)) is not None}:
-        try:
-            if os.stat(private).st_mode & 0o077:
-                raise at.within("sip", "tls", "private_key").wrong(f"{private}: others can read it: chmod 600")
-            with open(file, "rb"):
-                pass
-        except OSError as error:
-            raise at.within("sip", "tls").wrong(f"{error.filename}: {error.strerror}") from None
+    for certificate, private in {files for listen in sip.listen if (files := sip.files(listen)) is not None}:
+        _check_credentials(certificate, private, sip.tls.authorities, at.within("sip", "tls"))
+
+
+def _check_credentials(certificate: str, private: str, authorities: str | None, at: Place) -> None:
+    from voipshift.sip.tls import Credentials  # which brings OpenSSL along, and most nodes have none
+
+    try:
+        Credentials(certificate, private, authorities)
+        if os.stat(private).st_mode & 0o077:
+            raise at.within("private_key").wrong(f"{private}: others can read it: chmod 600")
+    except ValueError as error:
+        raise at.wrong(f"{error}") from None
 
 
 def _meet(one: Address, other: Address) -> bool:

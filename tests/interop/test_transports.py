@@ -81,8 +81,11 @@ class BaresipTransportTests(InteropTestCase):
 
     needs = ("baresip",)
 
-    async def call(self, transport: str, *settings: str) -> str:
-        """Make it, and return what the telephone printed."""
+    async def call(self, transport: str, *settings: str, outbound: bool = False) -> str:
+        """Make it, and return what the telephone printed.
+
+        :param outbound: the primary is the telephone's outbound proxy, too
+        """
         base_port = free_ports()
         limits = {"primary": 0, "member1": 10, "member2": 10}
         group = await serve(self, base_port, limits, *listeners(base_port, transport), *settings)
@@ -95,8 +98,10 @@ class BaresipTransportTests(InteropTestCase):
             config += "sip_verify_server yes\n"
         (self.folder / "config").write_text(config)
         primary = base_port + (SECOND_SIP_OFFSET if transport == "tls" else 0)
-        account = f"<sip:alice@{LOOPBACK}:{primary};transport={transport}>;regint=0;auth_pass=none\n"
-        (self.folder / "accounts").write_text(account)
+        account = f"<sip:alice@{LOOPBACK}:{primary};transport={transport}>;regint=0;auth_pass=none"
+        if outbound:
+            account += f';outbound="sip:{LOOPBACK}:{primary};transport={transport}"'
+        (self.folder / "accounts").write_text(account + "\n")
         write_silence(self.folder / "silence.wav")
         uri = f"sip:1234@{LOOPBACK}:{primary}"  # the telephone adds the transport of its account
         telephone = self.run_program("baresip", "-f", str(self.folder), "-s", "-e", f"/dial {uri}")
@@ -120,11 +125,23 @@ class BaresipTransportTests(InteropTestCase):
         printed = await self.call("tcp")
         self.assertRegex(printed, r"(?m)^Record-Route: <sip:127\.0\.0\.1:\d+;transport=tcp;lr>")
 
-    async def test_over_tls(self) -> None:
-        """Likewise over TLS; the telephone looks at the certificates."""
+    def certificates(self) -> list[str]:
+        """Make a certificate for the telephone and the nodes, and the settings that name it."""
         certificate, key, authorities = Authority().write(self.folder, "node", LOOPBACK)
         pem = Path(certificate).read_text() + Path(key).read_text()
         (self.folder / "node.pem").write_text(pem)
-        files = [f"sip.tls.certificate={certificate}", f"sip.tls.private_key={key}"]
-        printed = await self.call("tls", *files, f"sip.tls.authorities={authorities}")
+        files = {"certificate": certificate, "private_key": key, "authorities": authorities}
+        return [f"sip.tls.{name}={file}" for name, file in files.items()]
+
+    async def test_over_tls(self) -> None:
+        """Likewise over TLS; the telephone looks at the certificates."""
+        printed = await self.call("tls", *self.certificates())
         self.assertRegex(printed, r"(?m)^Record-Route: <sip:127\.0\.0\.1:\d+;transport=tls;lr>")
+
+    async def test_outbound_proxy_over_tcp(self) -> None:
+        """The INVITE that names the member comes back to the primary, which connects to the member."""
+        await self.call("tcp", outbound=True)
+
+    async def test_outbound_proxy_over_tls(self) -> None:
+        """Likewise over TLS: the nodes look at each other's certificates."""
+        await self.call("tls", *self.certificates(), "sip.tls.clients=required", outbound=True)
