@@ -346,6 +346,12 @@ class AddressTests(ConfigurationTests):
             (key, reason), ("sip.lease_s", "must be more than balance.deadline_s (2), or it lapses on its way")
         )
 
+    def test_a_service_that_is_not_there(self) -> None:
+        """What a node hosts is described below."""
+        key, reason = self.wrong(WHOLE, ('name = "primary"', 'name = "primary"\nhosts = ["voicemail"]'))
+        self.assertEqual(key, "node.hosts[0]")
+        self.assertEqual(reason, "names voicemail, and there is no [[services]] with that name")
+
     def test_watermarks_the_wrong_way_round(self) -> None:
         """A node cannot stop being full above where it begins to be."""
         key, reason = self.wrong(WHOLE, ("calls_per_second = 2.5", "high_watermark = 0.8\nlow_watermark = 0.9"))

@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 from twisted.trial.unittest import SynchronousTestCase
 
+from voipshift.balance.factors import Factors
 from voipshift.errors import ProtocolViolation
 from voipshift.group.fields import pack, unpack
 from voipshift.group.messages import (
@@ -42,7 +43,10 @@ from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
 LOADS = (Load("a", 1_700_000_000_000, 7, 0.25, 100.0, 1), Load("b", 3, 1, 1.0, 1000.0, 0))
 ATTEMPT = CallAttempt(b"i" * 16, "sip/udp", "sip:ä@x", "+49 30", "sip:+4930@x;user=phone", ("2001:db8::1", 5060), True)
 IDENTITY = NodeIdentity("b", {"sip/udp": ("192.0.2.7", 5060), "h225/tcp": ("b.example.com", 1720)})
-STATEMENT = Statement(LOADS[1], IDENTITY.doors, Counts(1, 2, 3, 4, 5, 6, 7, 8), (3, 1, 0, 1), 4, ((1, 7.0, 0.5),))
+FACTORS = Factors("north", 2.5, ("voicemail",), 0.75, 1.5)
+STATEMENT = Statement(
+    LOADS[1], IDENTITY.doors, Counts(1, 2, 3, 4, 5, 6, 7, 8), (3, 1, 0, 1), 4, ((1, 7.0, 0.5),), FACTORS
+)
 REPORT = Report(STATEMENT, IDENTITY, ("10.0.0.2", 7400), (("c", ("10.0.0.3", 7400)),), b"c" * 8, b"e" * 8)
 ASK = Ask(5, ATTEMPT, LOADS, 1.25, "a")
 ACCEPTANCE = Acceptance(IDENTITY, "0123456789abcdef" * 2, LOADS, 1)

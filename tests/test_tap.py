@@ -179,6 +179,15 @@ class GroupTest(NodeTestCase):
         self.assertEqual([each.name for each in self.primary.members], ["member"])
         self.assertEqual([each.name for each in self.member.members], ["primary"])
 
+    def test_what_speaks_for_a_member_is_known(self) -> None:
+        """By its reports, besides its load."""
+        self.member.quality.answer_seizure_ratio = 0.9
+        self.network.advance(3)
+        known = self.primary.members.get("member")
+        assert known is not None
+        self.assertEqual(known.factors, self.member.standing.factors())
+        self.assertEqual(known.factors.answer_seizure_ratio, 0.9)
+
     def test_a_call_is_shifted_and_carried(self) -> None:
         """From INVITE to BYE: one lease, closed once; one call in the member's table, none in the primary's."""
         contact = self.invite("1")

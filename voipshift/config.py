@@ -17,6 +17,7 @@ from typing import Literal
 
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys
+from voipshift.group.fields import MOST_SERVICES
 from voipshift.node import Address
 from voipshift.setting import (
     IPNetwork,
@@ -56,6 +57,9 @@ class NodeSettings:
 
     name: str = key(_name, needed="give the node a name that no other member of its group has")
     advertise: str | None = key(host, default=None)
+    region: str | None = key(_name, default=None)
+    cost: float = key(number(0, 1e9), default=0.0)
+    hosts: tuple[str, ...] = key(several(_name), default=())
 
 
 @room
@@ -138,6 +142,36 @@ class WorkloadSettings:
 
 
 @room
+class PolicySettings:
+    """``[policy]``: the parameters of :class:`voipshift.balance.policy.Formula`."""
+
+    same_region: float = key(number(-100, 100), default=0.0)
+    cost: float = key(number(-100, 100), default=0.0)
+    answer_seizure_ratio: float = key(number(-100, 100), default=0.0)
+    post_dial_delay: float = key(number(-100, 100), default=0.0)
+    only_same_region: bool = key(boolean, default=False)
+    highest_cost: float = key(or_unlimited(number(0, 1e9)), default=math.inf)
+    lowest_answer_seizure_ratio: float = key(number(0, 1), default=0.0)
+    longest_post_dial_delay_s: float = key(or_unlimited(number(0, 60)), default=math.inf)
+
+
+@room
+class RegionSettings:
+    """``[[regions]]``."""
+
+    name: str = key(_name, needed="name the region")
+    networks: tuple[IPNetwork, ...] = key(several(network, at_least=1), needed="write the networks of its clients")
+
+
+@room
+class ServiceSettings:
+    """``[[services]]``."""
+
+    name: str = key(_name, needed="name the service")
+    prefixes: tuple[str, ...] = key(several(text, at_least=1), needed="write the numbers or users that it is called by")
+
+
+@room
 class CallSettings:
     """``[calls]``."""
 
@@ -198,6 +232,9 @@ class Settings:
     workload: WorkloadSettings = key(table(WorkloadSettings), needed="write a [workload] with its ongoing_calls")
     group: GroupSettings | None = key(table(GroupSettings), default=None)
     balance: BalanceSettings = key(table(BalanceSettings), default=BalanceSettings())
+    policy: PolicySettings = key(table(PolicySettings), default=PolicySettings())
+    regions: tuple[RegionSettings, ...] = key(tables(RegionSettings), default=())
+    services: tuple[ServiceSettings, ...] = key(tables(ServiceSettings), default=())
     calls: CallSettings = key(table(CallSettings), default=CallSettings())
     gateways: tuple[GatewaySettings, ...] = key(tables(GatewaySettings), default=())
     registrar: RegistrarSettings | None = key(table(RegistrarSettings), default=None)
@@ -216,6 +253,7 @@ def load(file: str) -> Settings:
     _check_advertised(settings, at)
     _check_times(settings, at)
     _check_watermarks(settings.workload, at)
+    _check_factors(settings, at)
     _check_registrar(settings, at)
     if settings.group is None:
         return settings
@@ -332,6 +370,16 @@ def _check_registrar(settings: Settings, at: Place) -> None:
     elif registrar.max_expires_s < registrar.min_expires_s:
         reason = f"must be at least registrar.min_expires_s ({registrar.min_expires_s})"
         raise at.within("registrar", "max_expires_s").wrong(reason)
+
+
+def _check_factors(settings: Settings, at: Place) -> None:
+    services = {service.name for service in settings.services}
+    for index, name in enumerate(settings.node.hosts):
+        if name not in services:
+            reason = f"names {name}, and there is no [[services]] with that name"
+            raise at.within("node", "hosts").item(index).wrong(reason)
+    if len(settings.node.hosts) > MOST_SERVICES:
+        raise at.within("node", "hosts").wrong(f"must be at most {MOST_SERVICES}")
 
 
 def _check_watermarks(workload: WorkloadSettings, at: Place) -> None:

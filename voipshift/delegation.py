@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Member, Members
+from voipshift.balance.policy import Selection
 from voipshift.balance.rule import Ask, Rule, Verdict, decide
 from voipshift.balance.workload import Workload
 from voipshift.errors import NoAnswer, Refused
@@ -55,6 +56,7 @@ class Delegation:
     :param load: this node's load at this moment
     :param deadline_s: how long a client's attempt may take in all
     :param chain: how an attempt goes its way: by what is believed of the members, unless another way is given
+    :param select: what factors other than workload are for an attempt; None where there are none
     :ivar counts: ``attempts`` that came here, and how they ended: ``accepted`` here, ``shifted`` to a member,
         ``refused``, ``cancelled``; ``asked_on`` are the asks that were sent for them
     """
@@ -74,6 +76,7 @@ class Delegation:
         random: Random,
         deadline_s: float,
         chain: StartChain | None = None,
+        select: Callable[[CallAttempt], Selection | None] = lambda attempt: None,
     ) -> None:
         self.identity = identity
         self.rule = rule
@@ -87,6 +90,7 @@ class Delegation:
         self.random = random
         self.deadline_s = deadline_s
         self._chain: StartChain = chain or Chain
+        self.select = select
         self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
@@ -124,13 +128,17 @@ class Delegation:
         :raises Refused: when there is no room
         """
         self.counts["attempts"] += 1
-        if self.workload.room(self.now()):
+        if self.has_room(self.select(attempt), self.now()):
             try:
                 return self.accept(attempt, (), self.identity.name, 0)
             except Refused:
                 pass
         self.counts["refused"] += 1
         raise Refused((self.load(),))
+
+    def has_room(self, selection: Selection | None, now: float) -> bool:
+        """Whether this node can take an attempt, and is a place for it."""
+        return self.workload.room(now) and (selection is None or selection.here)
 
     def accept(self, attempt: CallAttempt, visited: tuple[Load, ...], entry: str, hops: int) -> Acceptance:
         """Line 12: hold a lease, and identify ourselves with the load that includes it.
@@ -147,7 +155,18 @@ class Delegation:
 class Chain:
     """One attempt's way through this node."""
 
-    __slots__ = ("_attempt", "_deadline", "_entry", "_here", "_path", "_pending", "_probed", "_tried", "_visited")
+    __slots__ = (
+        "_attempt",
+        "_deadline",
+        "_entry",
+        "_here",
+        "_path",
+        "_pending",
+        "_probed",
+        "_selection",
+        "_tried",
+        "_visited",
+    )
 
     def __init__(
         self,
@@ -160,6 +179,7 @@ class Chain:
     ) -> None:
         self._here = here
         self._attempt = attempt
+        self._selection = here.select(attempt)
         self._path = path
         self._entry = entry
         self._deadline = here.now() + left_s
@@ -193,7 +213,7 @@ class Chain:
         if left_s >= SHORTEST_ASK_S:
             self._probed = self._probed or decision.probe
             return self._forward(decision.member, left_s)
-        return self._identify() if here.workload.room(now) else self._refuse()
+        return self._identify() if here.has_room(self._selection, now) else self._refuse()
 
     def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Verdict | Ask:
         """What the rule says.
@@ -212,6 +232,7 @@ class Chain:
             members=here.members,
             now=now,
             random=here.random,
+            selection=self._selection,
         )
 
     def _identify(self) -> Deferred[Acceptance]:

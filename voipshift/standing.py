@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from voipshift.balance.factors import Factors
 from voipshift.group.messages import Counts, Statement
 from voipshift.node import Load, NodeIdentity
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from voipshift.balance.leases import Leases
     from voipshift.balance.members import Members
     from voipshift.balance.workload import Workload
+    from voipshift.calls.quality import Quality
     from voipshift.calls.table import CallTable
+    from voipshift.config import NodeSettings
     from voipshift.delegation import Delegation
 
 
@@ -35,6 +38,8 @@ class Standing:
         leases: Leases,
         members: Members,
         delegation: Delegation,
+        quality: Quality,
+        settings: NodeSettings,
         incarnation: Callable[[], int],
         now: Callable[[], float],
     ) -> None:
@@ -45,6 +50,8 @@ class Standing:
         self._leases = leases
         self._members = members
         self._delegation = delegation
+        self._quality = quality
+        self._settings = settings
         self._now = now
         self._door = next(iter(identity.doors))
         self._sequence = 0
@@ -76,4 +83,12 @@ class Standing:
             hops=tuple(hops[number] for number in range(max(hops, default=-1) + 1)),
             members=len(self._members.live(self._door, now)),
             criteria=self._workload.readings(now),
+            factors=self.factors(),
+        )
+
+    def factors(self) -> Factors:
+        """What speaks for this node besides its workload."""
+        node, quality = self._settings, self._quality
+        return Factors(
+            node.region or "", node.cost, node.hosts, quality.answer_seizure_ratio, quality.post_dial_delay_s
         )

@@ -11,7 +11,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -27,12 +26,14 @@ from voipshift import config, tcp
 from voipshift.alarm import Alarm
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
-from voipshift.balance.rule import Rule
+from voipshift.balance.policy import policy_of
+from voipshift.balance.rule import rule_of
 from voipshift.balance.workload import Watermarks, Workload
 from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.location import Binding
 from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
+from voipshift.calls.quality import Quality
 from voipshift.calls.route import Routing
 from voipshift.calls.table import Call, CallTable
 from voipshift.collection import chain_of
@@ -145,7 +146,7 @@ class Node(Service):
         self.members = Members(here=name, report_interval_s=interval_s)
         self.delegation = Delegation(
             identity=self.identity,
-            rule=_rule(settings.balance),
+            rule=rule_of(settings.balance),
             workload=self.workload,
             leases=self.leases,
             members=self.members,
@@ -156,7 +157,9 @@ class Node(Service):
             random=random,
             deadline_s=settings.balance.deadline_s,
             chain=chain_of(settings.balance, self._poll),
+            select=policy_of(settings).select,
         )
+        self.quality = Quality()
         self.standing = Standing(
             identity=self.identity,
             workload=self.workload,
@@ -164,6 +167,8 @@ class Node(Service):
             leases=self.leases,
             members=self.members,
             delegation=self.delegation,
+            quality=self.quality,
+            settings=settings.node,
             incarnation=lambda: self.exchange.incarnation if self.exchange is not None else 0,
             now=now,
         )
@@ -191,7 +196,7 @@ class Node(Service):
             request=self.sip.request,
             cancel=self.sip.cancel,
             send=self.sip.send,
-            answered=self.prober.watch,
+            answered=self._answered,
             closed=self._closed,
             consume=lambda request: self.reception.gate.consume(request),
             now=now,
@@ -287,6 +292,7 @@ class Node(Service):
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
             learn=lambda load: self.members.learn(load, self._reactor.seconds()),
             left=self.members.leave,
+            stated=lambda name, statement: self.members.describe(name, statement.factors),
             consider=self.delegation.consider,
             withdraw=self._withdrawn,
             lapsed=lambda attempt, lease: None,
@@ -408,7 +414,12 @@ class Node(Service):
             self._lapse.no_later_than(deadline)
         return load
 
+    def _answered(self, call: Call) -> None:
+        self.quality.answered(call)
+        self.prober.watch(call)
+
     def _closed(self, call: Call) -> None:
+        self.quality.closed(call)
         self.prober.forget(call)
         self.workload.call_ended(self._reactor.seconds() - call.began)
         self._load()
@@ -428,17 +439,6 @@ class Node(Service):
     def _tell_lapsed(self, lapsed: list[Lease]) -> None:
         if self.exchange is not None:
             self.exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
-
-
-def _rule(settings: config.BalanceSettings) -> Rule:
-    rule = Rule.SEED if settings.rule == "seed" else Rule.EVEN
-    return replace(
-        rule,
-        theta=rule.theta if settings.shift_above is None else settings.shift_above,
-        delta=rule.delta if settings.delta is None else settings.delta,
-        choose=settings.choose,
-        hop_limit=settings.hop_limit,
-    )
 
 
 def _advertised(settings: config.Settings, bound: Address) -> Address:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
 
+from voipshift.balance.factors import UNTOLD, Factors
 from voipshift.node import DRAINING, FULL, Address, Load, NodeIdentity
 
 #: A member is dead after so many report intervals of silence.
@@ -42,16 +43,18 @@ class Member:
     :ivar heard: when it last spoke itself
     :ivar suspect: it left an ask unanswered since then
     :ivar added: how many calls it was asked to take since that load
+    :ivar factors: what it said of itself besides its load
     :ivar free: how many more calls it is believed to take: line 8's ``capacity * (1 - u)``, less those added
     """
 
-    __slots__ = ("added", "doors", "free", "heard", "load", "name", "said", "suspect")
+    __slots__ = ("added", "doors", "factors", "free", "heard", "load", "name", "said", "suspect")
 
     def __init__(self, identity: NodeIdentity, load: Load, now: float) -> None:
         self.name = identity.name
         self.doors: Mapping[str, Address] = identity.doors
         self.heard = now
         self.suspect = False
+        self.factors = UNTOLD
         #: (incarnation, sequence) of what it last said itself, while ``load`` may have come by another way
         self.said = load[1:3]
         self.believe(load)
@@ -121,6 +124,12 @@ class Members:
         member.suspect = False
         if said > member.load[1:3]:
             member.believe(load)
+
+    def describe(self, name: str, factors: Factors) -> None:
+        """A member said this of itself, besides its load."""
+        member = self._members.get(name)
+        if member is not None:
+            member.factors = factors
 
     def learn(self, load: Load, now: float) -> None:
         """Somebody told the load of a node. That is no sign of life; one never heard itself is not a member yet."""

@@ -35,13 +35,17 @@ Where the lines leave a choice:
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from random import Random
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from voipshift.balance.members import Member, Members
+from voipshift.balance.policy import Selection
 from voipshift.balance.workload import Workload
+
+if TYPE_CHECKING:
+    from voipshift.config import BalanceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ def decide(
     now: float,
     random: Random,
     locality: Callable[[Member], float] = anywhere,
+    selection: Selection | None = None,
 ) -> Verdict | Ask:
     """Lines 2 to 9.
 
@@ -110,16 +115,21 @@ def decide(
     :param resumed: a member that was asked has refused or kept silent, and the rule goes on
     :param probed: the attempt already spent its probe of a member believed full
     :param locality: the weight that factors other than workload give a candidate
+    :param selection: what these factors are for this attempt: who may be a candidate, and the locality; and whether
+        this node is a place for it at all
     """
-    room = workload.room(now)
-    if not room and members.all_full(door, now):  # line 3
-        return Verdict.REFUSE
+    room = workload.room(now) and (selection is None or selection.here)
+    if not room and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now))):
+        return Verdict.REFUSE  # line 3
     if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4
         return Verdict.ACCEPT
     otherwise = Verdict.ACCEPT if room else Verdict.REFUSE
     if hops >= rule.hop_limit:  # line 7
         return otherwise
     candidates = members.candidates(door, visited, now)  # line 5
+    if selection is not None:
+        candidates = [member for member in candidates if selection.allows(member)]
+        locality = selection.weight
     free = [member for member in candidates if member.free > 0.0]  # line 6
     probe = not free and not probed
     if probe:
@@ -130,6 +140,11 @@ def decide(
     if room and workload.occupancy(now) <= member.occupancy + max(rule.delta, 2.0 / workload.capacity(now)):  # line 9
         return Verdict.ACCEPT
     return Ask(member, probe)
+
+
+def _selected_full(members: Members, selection: Selection, door: str, now: float) -> bool:
+    """Line 3 among those that the attempt could go to at all."""
+    return all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
 def _draw(
@@ -156,3 +171,15 @@ def _lowest(candidates: Sequence[Member]) -> Sequence[Member]:
     occupancies = [member.occupancy for member in candidates]
     lowest = min(occupancies, default=0.0)
     return [member for member, occupancy in zip(candidates, occupancies, strict=True) if occupancy == lowest]
+
+
+def rule_of(settings: BalanceSettings) -> Rule:
+    """The rule that a configuration says."""
+    rule = Rule.SEED if settings.rule == "seed" else Rule.EVEN
+    return replace(
+        rule,
+        theta=rule.theta if settings.shift_above is None else settings.shift_above,
+        delta=rule.delta if settings.delta is None else settings.delta,
+        choose=settings.choose,
+        hop_limit=settings.hop_limit,
+    )

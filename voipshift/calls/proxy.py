@@ -215,6 +215,8 @@ class Proxy:
     def progressed(self, context: ResponseContext, response: Response) -> None:
         """A provisional response with a tag makes an early dialog: its requests can go to that callee."""
         call = context.call
+        if call is not None and call.alerted is None:
+            call.alerted = self._now()
         if call is not None and call.answered is None and response.to_tag and response.has("Contact"):
             call.callee = self._callee(response, context)
             self._admit(call, response)

@@ -59,10 +59,22 @@ class Call:
     :ivar hops: how often the attempt was shifted before this node took it
     :ivar listener: the port of this node that the call came in by, and goes out by
     :ivar began: when the call was accepted
+    :ivar alerted: when the called user was first heard of (ringing, early media), None before
     :ivar answered: when it was answered, None before
     """
 
-    __slots__ = ("answered", "began", "callee", "callee_tags", "caller", "hops", "identity", "listener", "parties")
+    __slots__ = (
+        "alerted",
+        "answered",
+        "began",
+        "callee",
+        "callee_tags",
+        "caller",
+        "hops",
+        "identity",
+        "listener",
+        "parties",
+    )
 
     def __init__(self, identity: tuple[str, str], caller: End, hops: int, listener: int, began: float) -> None:
         self.identity = identity
@@ -73,6 +85,7 @@ class Call:
         self.hops = hops
         self.listener = listener
         self.began = began
+        self.alerted: float | None = None
         self.answered: float | None = None
 
     def admit(self, *addresses: Address) -> None:

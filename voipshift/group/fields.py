@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 
 import msgpack
 
+from voipshift.balance.factors import Factors
 from voipshift.errors import ProtocolViolation
 from voipshift.group.envelope import LONGEST_NAME
 from voipshift.node import Address, Load, NodeIdentity
 
 CHALLENGE_OCTETS = 8
 MOST_DOORS = 16
+MOST_SERVICES = 8
 #: What is longer does not fit in a datagram anyway.
 LONGEST_TEXT = 1200
 LONGEST_DOOR = 32
@@ -101,6 +103,14 @@ def read_criterion(value: object) -> tuple[int, float, float]:
     """One criterion of a workload: its number, its value, and that as a fraction of its threshold."""
     fields = read_array(value, 3, 16)
     return read_whole(fields[0]), read_amount(fields[1]), read_amount(fields[2])
+
+
+def read_factors(value: object) -> Factors:
+    """What speaks for a node besides its workload."""
+    fields = read_array(value, 5, 16)
+    services = tuple(read_name(name) for name in read_array(fields[2], 0, MOST_SERVICES))
+    region = read_text(fields[0], LONGEST_NAME)
+    return Factors(region, read_amount(fields[1]), services, read_amount(fields[3]), read_amount(fields[4]))
 
 
 def read_other(value: object) -> tuple[str, Address]:

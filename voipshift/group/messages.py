@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from voipshift.balance.factors import UNTOLD, Factors
 from voipshift.errors import ProtocolViolation
 from voipshift.group.fields import (
     LONGEST_DOOR,
@@ -42,6 +43,7 @@ from voipshift.group.fields import (
     read_array,
     read_challenge,
     read_criterion,
+    read_factors,
     read_group_address,
     read_identity,
     read_load,
@@ -112,6 +114,7 @@ class Statement:
     :param doors: as in :class:`~voipshift.node.NodeIdentity`; none at all is an observer
     :param hops: how many of the carried calls had been forwarded 0, 1, 2 ... times
     :param members: how many members it believes alive
+    :param factors: what speaks for it besides its workload
     :param criteria: of each criterion of its workload the number, the value, and that as a fraction of its threshold
     """
 
@@ -121,6 +124,7 @@ class Statement:
     hops: tuple[int, ...] = ()
     members: int = 0
     criteria: tuple[tuple[int, float, float], ...] = ()
+    factors: Factors = UNTOLD
 
 
 class Report(NamedTuple):
@@ -191,6 +195,7 @@ def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:
         5: statement.hops[:MOST_HOPS],
         6: statement.members,
         10: statement.criteria[:MOST_CRITERIA],
+        11: None if statement.factors == UNTOLD else statement.factors,
     }
 
 
@@ -273,7 +278,8 @@ def decode_report(fields: dict[Any, Any]) -> Report:
     challenge = optional(fields, 8, b"", read_challenge)
     echo = optional(fields, 9, b"", read_challenge)
     criteria = tuple(read_criterion(value) for value in read_array(fields.get(10, ()), 0, MOST_CRITERIA))
-    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)), criteria)
+    factors = optional(fields, 11, UNTOLD, read_factors)
+    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)), criteria, factors)
     return Report(statement, identity, read_group_address(fields.get(3)), others, challenge, echo)
 
 
