@@ -20,6 +20,7 @@ from voipshift.calls.registrar import (
 )
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
+from voipshift.sip.layer import Hop
 from voipshift.sip.message import Request, request
 
 NOW = 784111777.0 - 10.4
@@ -317,7 +318,7 @@ class TargetTest(SynchronousTestCase):
     def targets(self, *contacts: str, **how: object) -> tuple[tuple[Target, ...], ...]:
         """Register and look."""
         made = applied(register(*contacts, **how))  # type: ignore[arg-type]
-        return groups(made, "here", self.through)
+        return groups(made, "here", self.through, lambda hop: False)
 
     def test_equal_preference_is_one_group(self) -> None:
         """Highest first; none named is the highest."""
@@ -354,7 +355,21 @@ class TargetTest(SynchronousTestCase):
             ("gone", ()),
         ]:
             made = applied(natted, origin=Origin(node, 1, seen))
-            self.assertEqual(groups(made, "here", self.through), expected)
+            self.assertEqual(groups(made, "here", self.through, lambda hop: False), expected)
+
+    def test_by_its_connection(self) -> None:
+        """A client that came by TCP is reached by that connection while it is open, else where it says; at another node
+        through the one that holds it.
+        """
+        asked = register("<sip:bob@198.51.100.7:5062;transport=tcp>")
+        seen, uri = ("198.51.100.7", 40000), "sip:bob@198.51.100.7:5062;transport=tcp"
+        for node, open_flows, expected in [
+            ("here", [Hop(*seen, 1)], Target(seen, uri, (), 1, True)),
+            ("here", [Hop(*seen, 0)], Target(("198.51.100.7", 5062), uri)),
+            ("there", [], Target(self.THERE, uri, ("<sip:192.0.2.2;lr;flow=1>",))),
+        ]:
+            made = applied(asked, origin=Origin(node, 1, seen, "tcp"))
+            self.assertEqual(groups(made, "here", self.through, open_flows.__contains__), ((expected,),))
 
     def test_whom_a_uri_names(self) -> None:
         """The user, unescaped, and the host."""

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.logger import Logger
 
 from voipshift import config
+from voipshift.balance.members import Members
 from voipshift.calls.location import Binding, Location
 from voipshift.calls.registrar import Limits
 from voipshift.calls.registration import Registrar
+from voipshift.calls.route import flow_route
 from voipshift.errors import ConfigurationError
 from voipshift.group.keys import Keys
 from voipshift.node import Address
 from voipshift.sip.auth import Authenticator, Secrets, Users
 from voipshift.sip.gate import Gate
-from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.layer import Hop, ServerTransaction
+from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
 from voipshift.sip.nonces import Nonces
 from voipshift.sip.sources import Sources
@@ -31,6 +34,8 @@ from voipshift.store.userfile import UserFile
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+#: The door by which nodes pass requests into each other's flows.
+UDP = "sip/udp"
 #: The file of bindings where none is configured, beside the configuration.
 LOCATION = "location.sqlite"
 
@@ -69,9 +74,10 @@ class Reception:
     """What a node needs to know its clients.
 
     :param keys: the group's; a node that stands alone has some of its own
-    :param is_known: whether an address is a gateway's or a member's
-    :param is_ours: whether an address is one of the group's
-    :param through: see :func:`voipshift.calls.location.groups`
+    :param members: the other nodes
+    :param whose: the name of the node that has an address; None where nobody of the group has it
+    :param listeners: the ports of the node
+    :param is_open: whether a connection of the node's is still there
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
     :ivar sources: what addresses are trusted
@@ -87,9 +93,10 @@ class Reception:
         reactor: Any,
         *,
         keys: Keys,
-        is_known: Callable[[str], bool],
-        is_ours: Callable[[Address], bool],
-        through: Callable[[Binding], tuple[Address, str] | None],
+        members: Members,
+        whose: Callable[[Address], str | None],
+        listeners: Listeners,
+        is_open: Callable[[Hop], bool],
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
         wall: Callable[[], float],
@@ -97,11 +104,14 @@ class Reception:
         access, registrar = settings.access, settings.registrar
         now: Callable[[], float] = reactor.seconds
         self._name = settings.node.name
+        self._members = members
+        self._gateways = frozenset(gateway.address[0] for gateway in settings.gateways)
+        self._now = now
         self._wall = wall
         self._log = Logger()
         self._store = open_store(settings, reactor)
         self.registrations = 0
-        self.sources = Sources(trusted=access.trusted, per_second=access.requests_per_second, known=is_known)
+        self.sources = Sources(trusted=access.trusted, per_second=access.requests_per_second, known=self._is_known)
         self.gate = Gate(
             authenticator=Authenticator(
                 realm=access.realm,
@@ -123,10 +133,12 @@ class Reception:
                 location=self._store,
                 limits=Limits(registrar.min_expires_s, registrar.max_expires_s),
                 domains=frozenset(domain.lower() for domain in registrar.domains),
-                is_ours=is_ours,
+                is_ours=lambda address: whose(address) is not None,
                 gate=self.gate,
                 vouched=(lambda host: True) if anybody else self.sources.trusts,
-                through=through,
+                through=self._through,
+                listeners=listeners,
+                is_open=is_open,
                 respond=respond,
                 tag=tag,
                 wall=wall,
@@ -145,6 +157,20 @@ class Reception:
         """Count the registrations anew."""
         if self._store is not None:
             self._store.count(self._name, self._wall()).addCallbacks(self._counted, self._not_counted)
+
+    def _is_known(self, host: str) -> bool:
+        """Whether an address is a gateway's or a member's."""
+        return host in self._gateways or any(
+            host == place[0] for member in self._members for place in member.doors.values()
+        )
+
+    def _through(self, binding: Binding) -> tuple[Address, str] | None:
+        """The way to a client whose flow another node holds: that node, and the Route into the flow."""
+        for member in self._members.live(UDP, self._now()):
+            if member.name == binding.node:
+                place = member.doors[UDP]
+                return place, flow_route(place, Hop(*binding.source, binding.listener))
+        return None
 
     def _counted(self, number: int) -> None:
         self.registrations = number

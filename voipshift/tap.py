@@ -30,7 +30,6 @@ from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
 from voipshift.balance.workload import Watermarks, Workload
 from voipshift.calls.dialplan import DialPlan, Gateway
-from voipshift.calls.location import Binding
 from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
 from voipshift.calls.quality import Quality
@@ -207,9 +206,10 @@ class Node(Service):
             settings,
             reactor,
             keys=self._keys,
-            is_known=self._is_known,
-            is_ours=lambda address: self._whose(address) is not None,
-            through=self._through,
+            members=self.members,
+            whose=self._whose,
+            listeners=self.listeners,
+            is_open=self.streams.is_open,
             respond=self.sip.refuse,
             tag=self.sip.layer.tag_for,
             wall=time.time,
@@ -374,16 +374,6 @@ class Node(Service):
         for member in self.members:
             if address in member.doors.values():
                 return member.name
-        return None
-
-    def _is_known(self, host: str) -> bool:
-        """Whether an address is a gateway's or a member's."""
-        if any(gateway.address[0] == host for gateway in self._settings.gateways):
-            return True
-        return any(host == door[0] for member in self.members for door in member.doors.values())
-
-    def _through(self, binding: Binding) -> tuple[Address, str] | None:
-        """The way to a client that another node holds the flow of."""
         return None
 
     def _is_member(self, address: Address) -> bool:

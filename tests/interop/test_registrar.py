@@ -10,7 +10,7 @@ from tests.interop.case import InteropTestCase
 from tests.interop.group import CLIENT_OFFSET, OWN_GATEWAY_OFFSET, VOIPSHIFT, Group, free_ports, serve
 from tests.interop.program import Program
 from tests.interop.test_baresip import CONFIG, MODULES, SAMPLES_PER_S
-from voipshift.demo.plan import LOOPBACK
+from voipshift.demo.plan import LOOPBACK, PORTS_PER_NODE
 from voipshift.sip.auth import Secrets
 from voipshift.store import userfile
 
@@ -23,15 +23,16 @@ class RegistrarTests(InteropTestCase):
 
     needs = ("baresip", "sipsak")
 
-    async def closed_group(self, *settings: str) -> Group:
+    async def closed_group(self, *settings: str, limits: dict[str, int] = LIMITS) -> Group:
         """Bring it up; loopback is not trusted."""
-        self.base_port = free_ports()
+        if not hasattr(self, "base_port"):
+            self.base_port = free_ports()
         users = {(name, "voipshift"): Secrets.of(name, "voipshift", said) for name, said in PASSWORDS.items()}
         userfile.write(str(self.folder / "users"), users)
         return await serve(
             self,
             self.base_port,
-            LIMITS,
+            limits,
             f'registrar.location="{self.folder}/location.sqlite"',
             f'access.users="{self.folder}/users"',
             "access.trusted=[]",
@@ -40,7 +41,9 @@ class RegistrarTests(InteropTestCase):
             *settings,
         )
 
-    def telephone(self, user: str, server: str, port: int, *more: str, password: str | None = None) -> Program:
+    def telephone(
+        self, user: str, server: str, port: int, *more: str, password: str | None = None, transport: str = "udp"
+    ) -> Program:
         """Start a telephone that registers, and answers by itself."""
         modules = next((found.parent for each in MODULES for found in Path("/usr/lib").glob(each)), None)
         self.assertIsNotNone(modules, "baresip is there, but none of its modules")
@@ -49,8 +52,8 @@ class RegistrarTests(InteropTestCase):
         config = CONFIG.format(client=f"{LOOPBACK}:{port}", modules=modules, folder=folder)
         (folder / "config").write_text(config)
         said = PASSWORDS[user] if password is None else password
-        account = f'<sip:{user}@{server};transport=udp>;auth_user={user};auth_pass="{said}";regint=120;answermode=auto'
-        (folder / "accounts").write_text(f"{account}\n")
+        account = f'<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass="{said}"'
+        (folder / "accounts").write_text(f"{account};regint=120;answermode=auto\n")
         with wave.open(str(folder / "silence.wav"), "wb") as silence:
             silence.setparams((1, 2, SAMPLES_PER_S, 0, "NONE", ""))
             silence.writeframes(bytes(2 * SAMPLES_PER_S))
@@ -102,6 +105,27 @@ class RegistrarTests(InteropTestCase):
         self.assertEqual([status for status in of_invites if status >= "200"], ["407", "302", "200"])
         await bob.says(r"^BYE sip:bob-\w+@")
         self.assertNotIn("Proxy-Authorization", bob.output)
+
+    async def test_a_telephone_on_tcp_is_called_through_its_node(self) -> None:
+        """Bob's connection is the second member's, which carries nothing; the first member carries the call."""
+        base_port = self.base_port = free_ports()
+        by_tcp = f"{LOOPBACK}:{base_port + 2 * PORTS_PER_NODE + 1}"
+        ports = [("udp", f"{LOOPBACK}:{base_port + 2 * PORTS_PER_NODE}"), ("tcp", by_tcp)]
+        listens = ", ".join(f'{{ transport = "{transport}", address = "{place}" }}' for transport, place in ports)
+        limits = {"primary": 0, "member1": 10, "member2": 0}
+        group = await self.closed_group(f"member2.sip.listen=[{listens}]", limits=limits)
+        bob = self.telephone("bob", by_tcp, base_port + OWN_GATEWAY_OFFSET, transport="tcp")
+        await bob.says(r"^SIP/2\.0 200 OK")
+        dial = ("-e", f"/dial sip:bob@{group.primary.sip}")
+        alice = self.telephone("alice", group.primary.sip, base_port + CLIENT_OFFSET, *dial)
+        await alice.says("Call established")
+        await bob.says("Call established")
+        alice.kill("TERM")
+        await alice.succeeds()
+        await bob.says(r"^BYE sip:bob-\w+@")
+        self.assertRegex(
+            bob.output, rf"(?m)^Via: SIP/2\.0/TCP {by_tcp}[^\n]*\nVia: SIP/2\.0/UDP {group.members[0].sip}"
+        )
 
     async def test_a_stranger_calls_nobody(self) -> None:
         """Without a password there is neither bob nor a gateway."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import NameAddr
+from voipshift.sip.listeners import transport_of
+from voipshift.sip.transaction import Hop
 from voipshift.sip.uri import SipUri, TelUri, is_ip_address, scheme_of, unescape
 
 if TYPE_CHECKING:
@@ -95,17 +97,21 @@ def live(bindings: Iterable[Binding], now: float) -> Bindings:
 
 
 def groups(
-    bindings: Iterable[Binding], here: str, through: Callable[[Binding], tuple[Address, str] | None]
+    bindings: Iterable[Binding],
+    here: str,
+    through: Callable[[Binding], tuple[Address, str] | None],
+    is_open: Callable[[Hop], bool],
 ) -> tuple[tuple[Target, ...], ...]:
     """The places of a user, those of equal preference together, the highest preference first (section 16.6).
 
     :param here: this node's name
     :param through: the address of another node that holds a flow, and the Route value that leads into the flow; None
         where that node is not there
+    :param is_open: whether a connection of this node's is still there
     """
     ordered = sorted(bindings, key=lambda binding: -binding.q)
     found = (
-        tuple(filter(None, (_target(binding, here, through) for binding in equal)))
+        tuple(filter(None, (_target(binding, here, through, is_open) for binding in equal)))
         for _, equal in groupby(ordered, key=lambda binding: binding.q)
     )
     return tuple(group for group in found if group)
@@ -122,20 +128,28 @@ def user_of(uri: str) -> tuple[str, str]:
     return unescape(parsed.user or ""), parsed.host
 
 
-def _target(binding: Binding, here: str, through: Callable[[Binding], tuple[Address, str] | None]) -> Target | None:
+def _target(
+    binding: Binding,
+    here: str,
+    through: Callable[[Binding], tuple[Address, str] | None],
+    is_open: Callable[[Hop], bool],
+) -> Target | None:
     try:
         contact = SipUri.parse(binding.contact)
     except ProtocolViolation:
         return None  # a tel or mailto Contact is registered like any other; nobody can be called there
-    if contact.scheme != "sip" or (contact.parameters.get("transport") or "udp").lower() != "udp":
+    if transport_of(contact) not in ("udp", binding.transport):
         return None
     uri = str(contact)
     if binding.path:
         first = SipUri.parse(NameAddr.parse(binding.path[0]).uri)
         return Target(first.address(), uri, binding.path) if is_ip_address(first.host) else None
-    if not binding.behind_nat:
-        return Target(contact.address(), uri) if is_ip_address(contact.address()[0]) else None
-    if binding.node == here:
+    direct = Target(contact.address(), uri) if is_ip_address(contact.address()[0]) else None
+    if binding.transport == "udp" and not binding.behind_nat:
+        return direct
+    if binding.node != here:
+        flow = through(binding)
+        return None if flow is None else Target(flow[0], uri, (flow[1],))
+    if binding.transport == "udp" or is_open(Hop(*binding.source, binding.listener)):
         return Target(binding.source, uri, (), binding.listener, behind_nat=True)
-    flow = through(binding)
-    return None if flow is None else Target(flow[0], uri, (flow[1],))
+    return None if binding.behind_nat else direct

@@ -131,17 +131,39 @@ class Proxy:
         request = self._routing.without_ours(transaction.request)
         self._forward(transaction, request, _only(to), None)
 
+    def into_flow(self, invite: ServerTransaction) -> bool:
+        """Pass a member's INVITE into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2).
+
+        :returns: False where its Route leads into no flow
+        :raises ProtocolViolation: 430, the flow is gone
+        """
+        found = self._routing.flow(invite.request, invite.source)
+        if found is None:
+            return False
+        flow, route = found
+        target = self._flow_target(flow)
+        request = self._routing.without_ours(invite.request)
+        request.prepend("Record-Route", route)
+        if self._listeners.reliable[flow.listener]:
+            request.prepend("Record-Route", self._listeners.record(flow.listener, secure=_is_secure(request)))
+        self._forward(invite, request, target, None)
+        return True
+
     def within(self, transaction: ServerTransaction) -> None:
         """Forward a request of a dialog.
 
         :raises ProtocolViolation: 481, no such call is carried here; 403, it would go to no party of the call
         """
+        flow = self._routing.flow(transaction.request, transaction.source)
         request = self._routing.without_ours(transaction.request)
         call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
         if call is not None:
             end = _far_end(call, request)
             to = self._routing.next_hop(request, call, end)
             self._forward(transaction, request, self._through(end, to), call)
+            return
+        if flow is not None and not request.has("Route"):
+            self._forward(transaction, request, self._flow_target(flow[0]), None)
             return
         member = self._routing.member(request)
         if member is None:
@@ -151,11 +173,14 @@ class Proxy:
     def acknowledge(self, ack: Request, source: Hop) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
         try:
+            flow = self._routing.flow(ack, source)
             request = self._routing.without_ours(ack)
             call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
             if call is not None:
                 end = _far_end(call, request)
                 groups = self._through(end, self._routing.next_hop(request, call, end))
+            elif flow is not None and not request.has("Route"):
+                groups = self._flow_target(flow[0])
             else:
                 member = self._routing.member(request)
                 if member is None:
@@ -191,7 +216,7 @@ class Proxy:
             request.prepend("Route", value)
         listener = context.server.source.listener
         mark = ""
-        if context.call is None and not request.to_tag:
+        if context.call is None and not request.to_tag and target.listener is None:
             mark = f";{PASSED_ON}"
             listener = 0  # the address by which members know this node, and believe its mark
         hop = self._hop(request, target, listener)
@@ -262,6 +287,12 @@ class Proxy:
         if target.listener is not None:
             return Hop(target.address[0], target.address[1], target.listener)
         return self._listeners.way(request, target.address, nearest)
+
+    def _flow_target(self, flow: Hop) -> tuple[tuple[Target]]:
+        """A client of this node's, by the flow that it opened."""
+        if flow.listener >= len(self._names) or (self._listeners.reliable[flow.listener] and not self._is_open(flow)):
+            raise ProtocolViolation("Flow Failed", 430)
+        return ((Target((flow.host, flow.port), listener=flow.listener),),)
 
     def _through(self, end: End, to: Address) -> tuple[tuple[Target]]:
         """By the connection to an end, as long as it is open; else to an address."""

@@ -28,7 +28,8 @@ from voipshift.calls.registrar import (
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.auth import Party
-from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.layer import Hop, ServerTransaction
+from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, scheme_of
 
@@ -54,6 +55,8 @@ class Registrar:
     :param is_ours: whether an address is one of the group's
     :param vouched: whether an address may register anybody
     :param through: see :func:`voipshift.calls.location.groups`
+    :param listeners: the ports of this node
+    :param is_open: see :func:`voipshift.calls.location.groups`
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
     :param wall: seconds since 1970
@@ -71,6 +74,8 @@ class Registrar:
         gate: Gate,
         vouched: Callable[[str], bool],
         through: Callable[[Binding], tuple[Address, str] | None],
+        listeners: Listeners,
+        is_open: Callable[[Hop], bool],
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
         wall: Callable[[], float],
@@ -83,6 +88,8 @@ class Registrar:
         self._gate = gate
         self._vouched = vouched
         self._through = through
+        self._listeners = listeners
+        self._is_open = is_open
         self._respond = respond
         self._tag = tag
         self._wall = wall
@@ -117,7 +124,8 @@ class Registrar:
     def _known(self, transaction: ServerTransaction, username: str | None) -> None:
         """It is known who sent it; None is somebody who may register anybody."""
         request, source = transaction.request, transaction.source
-        origin = Origin(self._name, source.listener, (source.host, source.port))
+        transport = self._listeners.doors[source.listener].removeprefix("sip/")
+        origin = Origin(self._name, source.listener, (source.host, source.port), transport)
         try:
             asked = read(request, self._limits, origin.source)
         except IntervalTooBrief as brief:
@@ -148,7 +156,7 @@ class Registrar:
             self._answer(transaction, 503, (("Retry-After", RETRY_AFTER_S),))
 
     def _groups(self, bindings: Bindings) -> tuple[tuple[Target, ...], ...]:
-        return groups(live(bindings, self._wall()), self._name, self._through)
+        return groups(live(bindings, self._wall()), self._name, self._through, self._is_open)
 
     def _is_domain(self, uri: str) -> bool:
         """Whether the host of a URI is this group."""

@@ -104,6 +104,7 @@ class Carrier(Protocol):
     def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places) -> None: ...
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
     def within(self, transaction: ServerTransaction) -> None: ...
+    def into_flow(self, invite: ServerTransaction) -> bool: ...
 
 
 class Pending:
@@ -222,6 +223,8 @@ class Portal:
     # An initial INVITE, step by step.
 
     def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
+        if invite.request.has("Route") and self._carrier.into_flow(invite):
+            return
         known = self._trusts(invite.source.host)
         if known or self._anybody:
             self._sort(invite, uri, known)
