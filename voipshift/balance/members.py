@@ -6,8 +6,8 @@ and more than once, so each statement of a node carries ``(incarnation, sequence
 replaces an older one, here and everywhere.
 
 Two things are kept apart.  A *load* may come from anybody.  A *sign of life* only comes from the member itself:
-it is **alive** while its last one is younger than three report intervals and **dead** after that; **suspect**
-is one that let an ask go unanswered, until it is heard again.
+it is **alive** while its last one is younger than three report intervals (:mod:`voipshift.interval`) and **dead**
+after that; **suspect** is one that let an ask go unanswered, until it is heard again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
 
 from voipshift.balance.factors import UNTOLD, Factors
+from voipshift.interval import silence_s
 from voipshift.node import DRAINING, FULL, Address, Load, NodeIdentity
 
-#: A member is dead after so many report intervals of silence.
-DEAD_AFTER_INTERVALS = 3
 #: So many members are remembered; past it the one that was silent for longest makes room, if it is dead.
 MAX_MEMBERS = 1024
 _TAKES_NOTHING = FULL | DRAINING
@@ -91,7 +90,8 @@ class Members:
 
     def __init__(self, *, here: str, report_interval_s: float) -> None:
         self.here = here
-        self.dead_after_s = DEAD_AFTER_INTERVALS * report_interval_s
+        self._interval_s = report_interval_s
+        self.dead_after_s = silence_s(report_interval_s, 0)
         self._members: dict[str, Member] = {}
 
     def __len__(self) -> int:
@@ -114,6 +114,7 @@ class Members:
         if member is None:
             if name != self.here and self._room_for_one_more(now):
                 self._members[name] = Member(identity, load, now)
+                self.dead_after_s = silence_s(self._interval_s, len(self._members))
             return
         said = load[1:3]
         if said <= member.said:

@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 from voipshift.group.fields import CHALLENGE_OCTETS
 from voipshift.group.messages import MOST_OTHERS, Poll, Report
-from voipshift.group.peer import FRESH_INTERVALS, Peer, Standing
+from voipshift.group.peer import Peer, Standing
+from voipshift.interval import silence_s
 from voipshift.node import Address
 
 #: Members, and places where one may be; a larger group needs several.
@@ -138,7 +139,6 @@ class Peers:
         self._address = address
         self._random = random
         self._interval_s = report_interval_s
-        self._silent_s = FRESH_INTERVALS * report_interval_s
         self._members: dict[str, Peer] = {}
         self._boots: dict[bytes, Peer] = {}
         self._places: dict[Address, _Place] = {}
@@ -163,13 +163,16 @@ class Peers:
     def __len__(self) -> int:
         return len(self._members)
 
+    def _silent_s(self) -> float:
+        return silence_s(self._interval_s, len(self._members))
+
     def boot(self, boot: bytes) -> Peer | None:
         """What is known of a boot."""
         return self._boots.get(boot)
 
     def others(self, now: float) -> list[tuple[str, Address]]:
         """Up to eight live members, in turn."""
-        since = now - self._silent_s
+        since = now - self._silent_s()
         live = [(p.name, p.address) for p in self._members.values() if p.heard_at >= since and p.address]
         if not live:
             return []
@@ -206,7 +209,7 @@ class Peers:
         since = self._namesakes.setdefault(boot, now)
         if len(self._namesakes) > MOST_CHECKS:
             del self._namesakes[next(iter(self._namesakes))]
-        if now - since <= self._silent_s:
+        if now - since <= self._silent_s():
             return False
         self._namesakes[boot] = math.inf
         return True
@@ -244,7 +247,7 @@ class Peers:
             self._place_of(peer, now)
         for name, address in report.others:
             member = self._members.get(name)
-            silent = member is not None and now - member.heard_at > self._silent_s
+            silent = member is not None and now - member.heard_at > self._silent_s()
             if name != self._here and (member is None or (silent and member.address != address)):
                 self.place(address, now, configured=False)
 
@@ -297,7 +300,7 @@ class Peers:
     def _look(self, place: _Place, now: float) -> list[Effect]:
         peer = self._boots.get(place.boot)
         if peer is not None and peer.standing is Standing.MEMBER:
-            quiet_at = peer.heard_at + self._silent_s
+            quiet_at = peer.heard_at + self._silent_s()
             if quiet_at > now:
                 place.greet_at = quiet_at
                 place.interval_s, place.tries = self._interval_s, 0

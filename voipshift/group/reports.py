@@ -12,6 +12,8 @@ from typing import Any
 
 from voipshift.group.envelope import TOO_LONG
 from voipshift.group.messages import PRELUDE, encode_report
+from voipshift.interval import LARGE_GROUP as LARGE_GROUP
+from voipshift.interval import report_interval_s as report_interval_s
 from voipshift.node import Address, Load
 
 #: A change of occupancy that is reported at once.
@@ -20,18 +22,8 @@ EDGE = 0.05
 #: pooled group 10 % more calls were refused with 50 members, 20 % with 100, where 0.1 s costs 2 % (the lab, figure 3).
 GAP_S = 0.1
 GAP_LARGE_S = 0.5
-#: Above so many members Reports come more seldom, unicast ones also without an edge.
-LARGE_GROUP = 100
-LARGE_INTERVAL_S = 5.0
 #: Reports come this much earlier or later than each T, so that a group does not speak in chorus.
 JITTER = 0.1
-
-
-def report_interval_s(configured_s: float, members: int, multicast: bool) -> float:
-    """How often a node reports."""
-    if multicast or members <= LARGE_GROUP:
-        return configured_s
-    return max(configured_s, LARGE_INTERVAL_S)
 
 
 def encode_fitting(
