@@ -66,6 +66,16 @@ class FlowTest(RegistrarTestCase):
         talked = {source for source, to, _ in self.network.sent if to == BOB}
         self.assertEqual(talked, {MEMBER}, "nobody else can reach it")
 
+    def test_a_holder_that_trusts_nobody(self) -> None:
+        """A member's Route into a flow needs no password."""
+        self.member.stopService()
+        self.nodes.remove(self.member)
+        self.user("bob")
+        self.member = self.registrar(MEMBER, name="member")
+        self.meet()
+        self.phone.say(self.phone.request("INVITE", "sip:bob@192.0.2.1"), HERE)
+        self.bob.asked("INVITE")
+
     def test_a_cancelled_call(self) -> None:
         """CANCEL takes the same way."""
         invite = self.phone.request("INVITE", "sip:bob@192.0.2.1")

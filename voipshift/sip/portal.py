@@ -4,6 +4,7 @@ It is the user agent server and redirect server of RFC 3261 sections 8.2 and 8.3
 an initial INVITE becomes a :class:`CallAttempt`, and what the group decides becomes carrying the call, a 302 to the
 node that accepted, or a 503.  Which of them, in the order in which it is asked::
 
+    member's, with a Route into a flow       passed into it to a client of ours: the member carries the call
     Request-URI names another member         passed on to it, marked; never redirected (real phones loop otherwise)
     lease of ours in the Request-URI         served; one that is unknown, used or lapsed: our own rule alone
     no lease, but one waits for that client  served: the client dropped the parameter
@@ -223,14 +224,12 @@ class Portal:
     # An initial INVITE, step by step.
 
     def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
-        if invite.request.has("Route") and self._carrier.into_flow(invite):
-            return
         known = self._trusts(invite.source.host)
         if known or self._anybody:
             self._sort(invite, uri, known)
         elif self._is_vouched_for(invite, uri):
             self._sort(invite, uri, True)
-        else:
+        elif not self._leads_into_flow(invite):
             self._gate.identify(invite, Party.PROXY, lambda user: self._sort(invite, uri, True))
 
     def _is_vouched_for(self, invite: ServerTransaction, uri: SipUri | TelUri) -> bool:
@@ -247,6 +246,8 @@ class Portal:
             self._decide(invite, target, target[4:].partition(";")[0], known, alone=False)
             return
         owner = self._whose(uri.address())
+        if owner is None and self._leads_into_flow(invite):
+            return
         if owner is not None and owner != self._name:
             self._carrier.pass_on(invite, uri.address())
             return
@@ -258,6 +259,10 @@ class Portal:
         if promised:
             target = str(uri.without_parameter(LEASE))
         self._decide(invite, target, uri.user or "", known, alone=promised or self._passed_on(invite))
+
+    def _leads_into_flow(self, invite: ServerTransaction) -> bool:
+        """Whether it was for a client of this node's in a call that a member carries; then it is under way."""
+        return invite.request.has("Route") and self._carrier.into_flow(invite)
 
     def _lease(self, invite: ServerTransaction, uri: SipUri, owner: str | None) -> Lease | None:
         """The lease that an INVITE brings, or that waits for a client which dropped it on the way."""
