@@ -172,6 +172,14 @@ class ServiceSettings:
 
 
 @room
+class EmergencySettings:
+    """``[emergency]``."""
+
+    numbers: tuple[str, ...] = key(several(text), default=())
+    reserved: float = key(number(0, 0.9), default=0.05)
+
+
+@room
 class CallSettings:
     """``[calls]``."""
 
@@ -235,6 +243,7 @@ class Settings:
     policy: PolicySettings = key(table(PolicySettings), default=PolicySettings())
     regions: tuple[RegionSettings, ...] = key(tables(RegionSettings), default=())
     services: tuple[ServiceSettings, ...] = key(tables(ServiceSettings), default=())
+    emergency: EmergencySettings = key(table(EmergencySettings), default=EmergencySettings())
     calls: CallSettings = key(table(CallSettings), default=CallSettings())
     gateways: tuple[GatewaySettings, ...] = key(tables(GatewaySettings), default=())
     registrar: RegistrarSettings | None = key(table(RegistrarSettings), default=None)

@@ -138,7 +138,7 @@ class Delegation:
 
     def has_room(self, selection: Selection | None, now: float) -> bool:
         """Whether this node can take an attempt, and is a place for it."""
-        return self.workload.room(now) and (selection is None or selection.here)
+        return self.workload.room(now) if selection is None else selection.room(self.workload, now)
 
     def accept(self, attempt: CallAttempt, visited: tuple[Load, ...], entry: str, hops: int) -> Acceptance:
         """Line 12: hold a lease, and identify ourselves with the load that includes it.

@@ -14,15 +14,13 @@ import psutil
 
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Sampled
 from voipshift.balance.estimate import Model
-from voipshift.balance.workload import QUEUE_DELAY_LIMIT_S, Workload
+from voipshift.balance.workload import DROP_DELAY_S, QUEUE_DELAY_LIMIT_S, Reserve, Watermarks, Workload
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from voipshift.config import WorkloadSettings
+    from voipshift.config import Settings, WorkloadSettings
 
-#: A loop that is this late drops new calls unanswered: even to refuse one takes longer than its client waits.
-DROP_DELAY_S = 0.4
 #: Later than this is no load: the clock was set, or the machine slept.
 LONGEST_DELAY_S = 10.0
 
@@ -64,6 +62,41 @@ def sampled_criteria(
             )
         )
     return criteria
+
+
+def workload_of(
+    settings: Settings,
+    *,
+    occupied: Callable[[], int],
+    octets: Callable[[], int],
+    clients: Callable[[], int],
+    accepted: Callable[[], int],
+    now: float,
+) -> Workload:
+    """The workload that a configuration says; the callables are those of :func:`sampled_criteria` and of Workload."""
+    limits, emergency = settings.workload, settings.emergency
+    reserve = Reserve.of(
+        limits.ongoing_calls, limits.calls_per_second, emergency.reserved if emergency.numbers else 0.0
+    )
+    criteria = sampled_criteria(
+        limits,
+        octets=octets,
+        clients=clients,
+        accepted=accepted,
+        queue_delay_s=lambda: workload.queue_delay_s,
+        horizon_s=settings.group.report_interval_s if settings.group else 1.0,
+        now=now,
+    )
+    workload = Workload(
+        ongoing_calls=reserve.ongoing_calls,
+        calls_per_second=reserve.calls_per_second,
+        emergency_occupancy=reserve.occupancy,
+        occupied=occupied,
+        sampled=criteria,
+        watermarks=Watermarks(limits.high_watermark, limits.low_watermark),
+        now=now,
+    )
+    return workload
 
 
 class Gauge:

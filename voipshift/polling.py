@@ -43,7 +43,10 @@ class PollingChain(Chain):
         here, now = self._here, self._here.now()
         if resumed or self._polled is not None or self._is_settled(now):
             return super()._determine_workload(resumed=resumed)
+        selection = self._selection
         candidates = here.members.candidates(self._attempt.door, self._visited, now)
+        if selection is not None:
+            candidates = [member for member in candidates if selection.allows(member)]
         names = [member.name for member in candidates]
         if len(names) > self._width:
             names = here.random.sample(names, int(self._width))
@@ -59,7 +62,7 @@ class PollingChain(Chain):
         here, hops = self._here, len(self._visited)
         if hops >= here.rule.hop_limit:
             return True
-        if here.workload.room(now):
+        if here.has_room(self._selection, now):
             return hops > 0 or here.workload.occupancy(now) < here.rule.theta
         return all(member.full for member in here.members.live(self._attempt.door, now))
 

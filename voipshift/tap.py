@@ -28,7 +28,6 @@ from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
-from voipshift.balance.workload import Watermarks, Workload
 from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
@@ -38,7 +37,7 @@ from voipshift.calls.table import Call, CallTable
 from voipshift.collection import chain_of
 from voipshift.delegation import Delegation
 from voipshift.errors import ConfigurationError, NoAnswer
-from voipshift.gauge import Gauge, sampled_criteria
+from voipshift.gauge import Gauge, workload_of
 from voipshift.group import keys
 from voipshift.group.exchange import Exchange
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
@@ -126,21 +125,13 @@ class Node(Service):
         held = UNLIMITED_HELD if limit == math.inf else max(2, int(limit * SHARE_PER_CLIENT))
         self.leases = Leases(lease_s=settings.sip.lease_s, held_per_client=held, random=os.urandom)
         interval_s = settings.group.report_interval_s if settings.group else 1.0
-        self.workload = Workload(
-            ongoing_calls=limit,
-            calls_per_second=settings.workload.calls_per_second,
+        self.workload = workload_of(
+            settings,
             occupied=lambda: len(self.table) + len(self.leases),
+            octets=self._octets,
+            clients=lambda: self.reception.registrations,
+            accepted=lambda: self.delegation.counts["accepted"],
             now=now(),
-            sampled=sampled_criteria(
-                settings.workload,
-                octets=self._octets,
-                clients=lambda: self.reception.registrations,
-                accepted=lambda: self.delegation.counts["accepted"],
-                queue_delay_s=lambda: self.workload.queue_delay_s,
-                horizon_s=interval_s,
-                now=now(),
-            ),
-            watermarks=Watermarks(settings.workload.high_watermark, settings.workload.low_watermark),
         )
         self.members = Members(here=name, report_interval_s=interval_s)
         self.delegation = Delegation(

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from voipshift.balance.factors import Factors
 from voipshift.balance.members import Member
+from voipshift.balance.workload import Workload
 from voipshift.node import CallAttempt
 
 if TYPE_CHECKING:
@@ -75,15 +76,23 @@ class Selection:
     """The policy for one attempt.
 
     :ivar here: this node hosts what is called
+    :ivar emergency: it may use what is reserved
     """
 
-    __slots__ = ("_formula", "_region", "_service", "here")
+    __slots__ = ("_formula", "_region", "_service", "emergency", "here")
 
-    def __init__(self, formula: Formula, region: str, service: str, here: bool) -> None:
+    def __init__(self, formula: Formula, region: str, service: str, here: bool, emergency: bool = False) -> None:
         self._formula = formula
         self._region = region
         self._service = service
         self.here = here
+        self.emergency = emergency
+
+    def room(self, workload: Workload, now: float) -> bool:
+        """Whether this node can take the attempt, and is a place for it."""
+        if not self.here:
+            return False
+        return workload.emergency_room(now) if self.emergency else workload.room(now)
 
     def allows(self, member: Member) -> bool:
         """Whether that member may be a candidate."""
@@ -115,10 +124,17 @@ class Policy:
     """The factors, for all attempts.
 
     :param hosted: the names of the services that this node hosts
+    :param emergency: the numbers whose calls may use what is reserved for them
     """
 
     def __init__(
-        self, formula: Formula, *, regions: Iterable[Region], services: Sequence[Service], hosted: Iterable[str]
+        self,
+        formula: Formula,
+        *,
+        regions: Iterable[Region],
+        services: Sequence[Service],
+        hosted: Iterable[str],
+        emergency: Iterable[str] = (),
     ) -> None:
         self._formula = formula
         pairs = [(network, region.name) for region in regions for network in region.networks]
@@ -126,14 +142,17 @@ class Policy:
         self._services = tuple(services)
         self._hosted = frozenset(hosted)
         self._known: dict[str, str] = {}
-        self._idle = formula == Formula() and not self._services
+        self._emergency = frozenset(emergency)
+        self._idle = formula == Formula() and not self._services and not self._emergency
 
     def select(self, attempt: CallAttempt) -> Selection | None:
         """What holds for an attempt; None where no factor is configured."""
         if self._idle:
             return None
         service = self.service(attempt.callee)
-        return Selection(self._formula, self.region(attempt.client[0]), service, not service or service in self._hosted)
+        here = not service or service in self._hosted
+        emergency = attempt.callee.partition(";")[0] in self._emergency
+        return Selection(self._formula, self.region(attempt.client[0]), service, here, emergency)
 
     def region(self, host: str) -> str:
         """The region of a client: that of the smallest block that has its address; empty for none."""
@@ -169,4 +188,5 @@ def policy_of(settings: Settings) -> Policy:
         regions=[Region(region.name, region.networks) for region in settings.regions],
         services=[Service(service.name, service.prefixes) for service in settings.services],
         hosted=settings.node.hosts,
+        emergency=settings.emergency.numbers,
     )

@@ -118,7 +118,7 @@ def decide(
     :param selection: what these factors are for this attempt: who may be a candidate, and the locality; and whether
         this node is a place for it at all
     """
-    room = workload.room(now) and (selection is None or selection.here)
+    room = workload.room(now) if selection is None else selection.room(workload, now)
     if not room and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now))):
         return Verdict.REFUSE  # line 3
     if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4

@@ -26,6 +26,8 @@ from voipshift.node import DRAINING, FULL
 
 #: An event loop that runs this far behind has no room: past SIP's T1 (0.5 s) clients would repeat themselves.
 QUEUE_DELAY_LIMIT_S = 0.2
+#: One that is this late drops new calls unanswered: even to refuse one takes longer than its client waits.
+DROP_DELAY_S = 0.4
 #: The weight of a node without any limit, in calls.
 UNLIMITED_CAPACITY = 1000.0
 #: What a call is taken to last until the first one has ended.
@@ -45,6 +47,33 @@ class Watermarks(NamedTuple):
 EXACT = Watermarks()
 
 
+class Reserve(NamedTuple):
+    """What is kept for emergency calls.
+
+    :param ongoing_calls: the threshold of all other calls
+    :param calls_per_second: theirs
+    :param occupancy: up to which emergency calls are accepted, where 1.0 is the threshold of all others
+    """
+
+    ongoing_calls: float
+    calls_per_second: float
+    occupancy: float
+
+    @classmethod
+    def of(cls, ongoing_calls: float, calls_per_second: float, share: float) -> Reserve:
+        """Keep a share of two thresholds; of calls at least one, where there are two."""
+        if share <= 0.0:
+            return cls(ongoing_calls, calls_per_second, 1.0)
+        ordinary = ongoing_calls
+        if 1 < ongoing_calls < math.inf:
+            ordinary = max(1, math.floor(ongoing_calls * (1.0 - share)))
+        return cls(
+            ordinary,
+            calls_per_second * (1.0 - share),
+            ongoing_calls / ordinary if 0 < ordinary < math.inf else 1.0 / (1.0 - share),
+        )
+
+
 class Reading(NamedTuple):
     """One criterion at one moment: its number, its value in its own unit, and that as a fraction of its threshold."""
 
@@ -61,6 +90,7 @@ class Workload:
     :param occupied: how many calls and open leases there are at this moment
     :param now: the time at which the bucket is full
     :param sampled: the criteria that are measured now and then, by :meth:`sample`
+    :param emergency_occupancy: up to which emergency calls are accepted; the other calls have room below 1.0
     :param watermarks: of the flag that others see
     """
 
@@ -73,6 +103,7 @@ class Workload:
         now: float,
         sampled: Sequence[Sampled] = (),
         watermarks: Watermarks = EXACT,
+        emergency_occupancy: float = 1.0,
     ) -> None:
         #: How late the event loop runs; the door that measures it writes it here.
         self.queue_delay_s = 0.0
@@ -83,6 +114,7 @@ class Workload:
         self.sampled = tuple(sampled)
         self._model = next((criterion for criterion in self.sampled if isinstance(criterion, Model)), None)
         self._watermarks = watermarks
+        self._emergency_occupancy = emergency_occupancy
         self._full = False
         self._calls = OngoingCalls(ongoing_calls, occupied)
         self._rate = CallsPerSecond(calls_per_second, now)
@@ -110,6 +142,9 @@ class Workload:
         """The largest of the criteria as fractions of their thresholds; 1.0 and more is full."""
         if self._silent or self.queue_delay_s >= QUEUE_DELAY_LIMIT_S:
             return 1.0
+        return self._largest(now)
+
+    def _largest(self, now: float) -> float:
         occupancy = self._fraction
         for criterion in self._exact:
             fraction = criterion.fraction(now)
@@ -132,6 +167,12 @@ class Workload:
     def room(self, now: float) -> bool:
         """Whether this node could take one more call now: line 2 of the rule."""
         return not self.draining and self.occupancy(now) < 1.0
+
+    def emergency_room(self, now: float) -> bool:
+        """Whether this node could take one more emergency call now: it may use what is reserved, and wait longer."""
+        if self.draining or self._silent or self.queue_delay_s >= DROP_DELAY_S:
+            return False
+        return self._largest(now) < self._emergency_occupancy
 
     def flags(self, now: float) -> int:
         """What a :class:`~voipshift.node.Load` of this moment has to be flagged with."""
