@@ -200,12 +200,14 @@ class TransportTests(SipNetTestCase):
         self.settle()
         invite = self.gateway.asked("INVITE")
         self.assertEqual((invite.via.transport, invite.via.sent_by, invite.body), ("UDP", "192.0.2.1:5060", LARGE))
-        self.clock.advance(0.5)
-        self.settle()
+        self.network.advance(0.5)
         self.assertEqual(self.gateway.words(), ["INVITE"])
         self.gateway.answer(invite, 200)
         self.settle()
         self.assertEqual(self.phone.words(), ["100 INVITE", "200 INVITE"])
+        # the next one is not kept waiting
+        self.say(self.phone, self.phone.request("INVITE", "sip:100@192.0.2.1", call_id="next", body=LARGE), HERE)
+        self.assertEqual(self.gateway.words(), ["INVITE"])
 
     def test_a_refused_gateway_is_passed_over(self) -> None:
         """What cannot be sent counts as 503 (16.9): the next one is tried at once."""
@@ -242,3 +244,20 @@ class TransportTests(SipNetTestCase):
             options = [each for each in peer.heard if isinstance(each, Request) and each.method == "OPTIONS"]
             self.assertEqual([each.via.transport for each in options], [transport])
             peer.heard.clear()
+
+    def test_sips_goes_on_over_tls_alone(self) -> None:
+        """A gateway without TLS would end what the caller was promised (RFC 5630); one with it gets a sips: URI."""
+        self.both()
+        self.say(self.caller, self.caller.request("INVITE", "sips:100@192.0.2.1:5062"), TCP_HERE)
+        self.assertEqual(self.caller.words(), ["480 INVITE"])
+        self.assertEqual((self.gateway.words(), len(self.nodes[0].table)), ([], 0))
+
+    def test_sips_to_a_gateway_over_tls(self) -> None:
+        """Only those over TLS are tried, and the Record-Route is a sips: URI, too."""
+        secure = config.SipListen("tls", ("192.0.2.1", 5061))
+        self.patch(tcp, "_credentials", lambda sip, listen: None)
+        self.both(secure, gateways=((SPARE, "udp"), (GATEWAY, "tls")))
+        self.say(self.caller, self.caller.request("INVITE", "sips:100@192.0.2.1:5061"), secure.address)
+        invite = self.far.asked("INVITE")
+        self.assertEqual((invite.uri, invite.via.transport), ("sips:100@192.0.2.20:5060", "TLS"))
+        self.assertEqual(invite.values("Record-Route"), ["<sips:192.0.2.1:5061;lr>"])

@@ -96,8 +96,8 @@ class Proxy:
         :param hops: how often the attempt was shifted
         :param places: where the called user is registered, group by group, the preferred one first; without any, the
             call goes to a gateway
-        :raises ProtocolViolation: 404, no gateway takes the number; 403, a Route leads to somebody else; 482, it is the
-            same call once more
+        :raises ProtocolViolation: 404, no gateway takes the number; 480, it is sips: and none has TLS; 403, a Route
+            leads to somebody else; 482, it is the same call once more
         """
         request = self._routing.without_ours(invite.request)
         request.uri = target
@@ -105,7 +105,7 @@ class Proxy:
         if routed is not None:
             groups: Sequence[Sequence[Target]] = ((Target(routed),),)
         else:
-            groups = places or [(Target(gateway),) for gateway in self._plan.route(_user_of(target))]
+            groups = places or [(Target(gateway),) for gateway in self._gateways(target)]
         if not groups:
             raise ProtocolViolation("No Gateway For This Number", 404)
         identity = (request.call_id, request.from_tag or "")
@@ -282,6 +282,16 @@ class Proxy:
         server.user = context
         context.begin()
 
+    def _gateways(self, target: str) -> Sequence[Address]:
+        """The gateways for a Request-URI; a ``sips:`` one goes on over TLS or not at all (RFC 5630 section 3)."""
+        found = self._plan.route(_user_of(target))
+        if target[:5].lower() != "sips:" or not found:
+            return found
+        secure = [gateway for gateway in found if self._plan.transports[gateway] == "tls"]
+        if not secure:
+            raise ProtocolViolation("SIPS Not Allowed", 480)
+        return secure
+
     def _hop(self, request: Request, target: Target, nearest: int) -> Hop:
         """Which way a request goes to a target: by the port that it must leave by, or as its next URI says."""
         if target.listener is not None:
@@ -373,7 +383,8 @@ def _at_gateway(uri: str, gateway: Address, transport: str) -> str:
     parsed = SipUri.parse(uri)
     phone = ";user=phone" if (parsed.parameters.get("user") or "").lower() == "phone" else ""
     user = f"{parsed.user}@" if parsed.user else ""
-    return f"sip:{user}{host_port(gateway)}{phone}{asked}"
+    scheme, asked = ("sips", "") if parsed.scheme == "sips" else ("sip", asked)
+    return f"{scheme}:{user}{host_port(gateway)}{phone}{asked}"
 
 
 def _is_secure(request: Request) -> bool:

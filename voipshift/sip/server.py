@@ -38,6 +38,9 @@ from voipshift.sip.message import MalformedRequest, Request, Response, parse
 KEEP_ALIVES = frozenset((b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"))
 #: Octets of a request that is sent by UDP: less than the path's MTU, which nobody knows (18.1.1).
 MAX_DATAGRAM_REQUEST = 1300
+#: How long an address that refused TCP gets large requests by UDP at once, and how many such addresses are remembered.
+UDP_ONLY_S = 600.0
+MAX_UDP_ONLY = 1000
 
 
 def _everybody(host: str, now: float) -> bool:
@@ -90,6 +93,8 @@ class SipServer:
         self._listeners = listeners
         self._reliable = listeners.reliable
         self._senders: list[Callable[[bytes, Address], None]] = []
+        #: Addresses that refused TCP, and until when they are not asked again.
+        self._udp_only: dict[Address, float] = {}
         self._timetables: tuple[Timetable, ...] = ()
         self._log = Logger()
 
@@ -171,6 +176,7 @@ class SipServer:
             return
         correspondent = transaction.user
         if isinstance(correspondent, Enlarged) and self._reliable[transaction.destination.listener]:
+            self._note_udp_only(correspondent.plain[:2])
             self._perform(self._send_by(transaction, correspondent.plain))
         else:
             self._perform(self.layer.undeliverable(transaction, self._now()))
@@ -194,7 +200,7 @@ class SipServer:
         transaction.user = correspondent
         if len(transaction.sent or b"") > MAX_DATAGRAM_REQUEST:
             larger = self._listeners.larger(to)
-            if larger is not None:
+            if larger is not None and self._udp_only.get(to[:2], 0.0) <= self._now():
                 transaction.user = Enlarged(correspondent, to)
                 effects = self._send_by(transaction, larger)
         self._perform(effects)
@@ -219,6 +225,12 @@ class SipServer:
         request.remove_first_value("Via")
         request.prepend("Via", via)
         return self.layer.readdress(transaction, hop, self._now(), reliable=self._reliable[hop.listener])
+
+    def _note_udp_only(self, address: Address) -> None:
+        """Somebody refuses TCP, or a firewall is silent for him: the next large request does not wait for that."""
+        if len(self._udp_only) >= MAX_UDP_ONLY:
+            self._udp_only.clear()
+        self._udp_only[address] = self._now() + UDP_ONLY_S
 
     def _not_sip(self, listener: int, octets: bytes, address: Address, reason: str) -> None:
         """Something else came in: what keeps a NAT's binding open, or noise."""

@@ -36,7 +36,7 @@ from voipshift.sip.uri import DEFAULT_PORT, DEFAULT_SECURE_PORT, is_ip_address
 
 #: Connections that one address may open, unless it is trusted: a household's telephones share one.
 MAX_PER_ADDRESS = 50
-#: Connections in all: what is left of a process's usual 16 384 file descriptors is for everything else.
+#: Connections in all: over TLS each takes some 50 kB.
 MAX_CONNECTIONS = 10_000
 #: From the first octet of a message to its last.
 SLOW_S = 10.0
