@@ -193,8 +193,9 @@ class RequestTest(RegistrarTestCase):
 
     def test_no_address_of_record(self) -> None:
         """404: a To that names nobody whom this registrar could know."""
-        for to in ("<sip:example.org>", "<mailto:bob@example.org>", f"<sip:{'b' * 129}@example.org>"):
+        for to in ("<sip:example.org>", f"<sip:{'b' * 129}@example.org>"):
             self.assert_refused(404, register(to=to))
+        self.assert_refused(400, register(to="<isbn:2983792873>"))
 
     def test_contacts_that_cannot_be(self) -> None:
         """400, and nothing is registered that is everybody, or nobody."""

@@ -18,6 +18,7 @@ from voipshift.node import Address
 from voipshift.sip.grammar import NameAddr, split_values
 from voipshift.sip.message import Request
 from voipshift.sip.uri import SipUri, is_ip_address, scheme_of
+from voipshift.sip.validation import SCHEMES
 
 #: Bindings of one address of record: more telephones than anybody has, and few enough to be looked at one by one.
 MAX_CONTACTS = 20
@@ -97,9 +98,11 @@ def read(request: Request, limits: Limits, source: Address) -> Registration:
 
     :param source: where it was received from
     :raises IntervalTooBrief: an interval is too short
-    :raises ProtocolViolation: 400, it breaks a rule; 404, it names no address of record
+    :raises ProtocolViolation: 400, it breaks a rule or its To is of another scheme (RFC 4475, unksm2); 404, it names no address of record
     """
-    user, _ = user_of(request.to.uri) if scheme_of(request.to.uri) in ("sip", "sips", "tel") else ("", "")
+    if scheme_of(request.to.uri) not in SCHEMES:
+        raise ProtocolViolation("An Address Of Record Of Unknown Scheme")
+    user, _ = user_of(request.to.uri)
     if not user or len(user) > MAX_USER:
         raise ProtocolViolation("No Such Address Of Record", 404)
     path = tuple(request.values("Path"))
