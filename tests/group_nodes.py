@@ -30,6 +30,9 @@ class Network:
         self.clock = Clock()
         self.nodes: dict[Address, Node] = {}
         self.members_of_group: list[Node] = []
+        self.on_bus: list[Node] = []
+        self.bus_is_up = True
+        self.published: list[bytes] = []
         self.sent: list[tuple[bytes, Address]] = []
         self.lost: Callable[[Address, Address], bool] = lambda source, destination: False
 
@@ -44,6 +47,13 @@ class Network:
         for node in listeners:
             if node is not None:
                 node.exchange.received(octets, source)
+
+    def publish(self, octets: bytes) -> bool:
+        if self.bus_is_up:
+            self.published.append(octets)
+            for node in self.on_bus:
+                self.clock.callLater(0.002, node.exchange.received, octets, ("", 0))
+        return self.bus_is_up
 
     def run(self, seconds: float) -> None:
         """From deadline to deadline."""
@@ -75,7 +85,7 @@ class Node:
     def __init__(
         self, network: Network, name: str, host: str, members: list[str], *, multicast: bool = False,
         skew_s: float = 0.0, secret: bytes = SECRET, wall: float = 1_700_000_000.0, doors: bool = True,
-        interval_s: float = 1.0,
+        interval_s: float = 1.0, bus: bool = False,
     ) -> None:  # fmt: skip
         self.network = network
         self.address = (host, 7400)
@@ -113,10 +123,13 @@ class Node:
             lapsed=lambda attempt, lease: self.lapsed.append((attempt, lease)),
             stated=self.stated.__setitem__,
             wall=lambda: wall,
+            bus=network.publish if bus else None,
         )
         network.nodes[self.address] = self
         if multicast:
             network.members_of_group.append(self)
+        if bus:
+            network.on_bus.append(self)
         self.exchange.start()
 
     def load(self) -> Load:

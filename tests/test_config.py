@@ -41,6 +41,7 @@ listen = "127.0.0.1:5065"
 key_file = "group.key"
 members = ["127.0.0.1:5075", "Member2.example.net:5085"]
 multicast = "239.255.50.60:5064"
+bus = "redis://:secret@192.0.2.30:6379"
 report_interval_s = 0.5
 
 [balance]
@@ -135,6 +136,7 @@ class GoodTests(ConfigurationTests):
         self.assertEqual(settings.group.listen, ("127.0.0.1", 5065))
         self.assertEqual(settings.group.members, (("127.0.0.1", 5075), ("member2.example.net", 5085)))
         self.assertEqual(settings.group.multicast, ("239.255.50.60", 5064))
+        self.assertEqual(settings.group.bus, "redis://:secret@192.0.2.30:6379")
         self.assertEqual(settings.group.report_interval_s, 0.5)
         balance = dataclasses.asdict(settings.balance)
         self.assertEqual(list(balance.values()), ["even", "lowest", 0.4, 0.0, 5, 2.0, "poll", math.inf, 0.05])

@@ -23,6 +23,7 @@ DOORS = (
     "sip.connection",
     "sip.tls",
     "group.exchange",
+    "group.bus",
     "h323.server",
     "store",
     "operations",

@@ -46,6 +46,7 @@ from voipshift.setting import (
 
 Transport = Literal["udp", "tcp", "tls"]
 _name = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})", "1 to 63 letters, digits, dots, hyphens or underscores")
+_bus = matching(r"redis://[^/?#\s]+/?", 'like "redis://192.0.2.30:6379"')
 _realm = matching(r'[^"\\:\x00-\x1f\x7f]{1,64}', "1 to 64 characters without quotes, colons and backslashes")
 _domain = matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", "a host name such as example.org")
 _prefix = matching(r"\+?[0-9*#]*", 'the first digits of a number, or "" for everything')
@@ -107,6 +108,7 @@ class GroupSettings:
     key_file: str = key(path, needed="write the file that `voipshift keygen FILE` made; all members have the same")
     members: tuple[Address, ...] = key(several(reachable_by_name), default=())
     multicast: Address | None = key(multicast, default=None)
+    bus: str | None = key(_bus, default=None)
     report_interval_s: float = key(number(0.1, 60), default=1.0)
 
 

@@ -39,6 +39,7 @@ from voipshift.delegation import Delegation
 from voipshift.errors import ConfigurationError, NoAnswer
 from voipshift.gauge import Gauge, workload_of
 from voipshift.group import keys
+from voipshift.group.bus import Bus
 from voipshift.group.exchange import Exchange
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 from voipshift.reception import Reception
@@ -231,6 +232,7 @@ class Node(Service):
         self._lapse = Alarm(reactor, self._lapsed)
         self._look_up: LoopingCall | None = None
         self._count: LoopingCall | None = None
+        self._bus: Bus | None = None
         self.exchange: Exchange | None = None
         try:
             self._open_ports()
@@ -269,6 +271,8 @@ class Node(Service):
                 self._ports.append(open_multicast(group.multicast, group.listen[0], port, self._group_received))
             except OSError as error:
                 raise ConfigurationError(self._settings.file, "group.multicast", f"{error.strerror}") from None
+        if group.bus is not None:
+            self._bus = Bus(group.bus, self._bus_received, self._reactor, self._settings.file)
         return Exchange(
             clock=self._reactor,
             send=port.send,
@@ -287,6 +291,7 @@ class Node(Service):
             consider=self.delegation.consider,
             withdraw=self._withdrawn,
             lapsed=lambda attempt, lease: None,
+            bus=self._bus.publish if self._bus is not None else None,
         )
 
     def startService(self) -> None:
@@ -302,6 +307,8 @@ class Node(Service):
         self._gauge.start()
         if self.exchange is not None:
             self.exchange.start()
+            if self._bus is not None:
+                self._bus.start()
             self._look_up = LoopingCall(self._look_up_members)
             self._look_up.clock = self._reactor
             self._look_up.start(LOOK_UP_S)
@@ -314,6 +321,8 @@ class Node(Service):
             self._look_up.stop()
         if self.exchange is not None:
             self.exchange.stop()
+        if self._bus is not None:
+            self._bus.stop()
         self._gauge.stop()
         self.sip.stop()
         self._lapse.stop()
@@ -342,6 +351,9 @@ class Node(Service):
         self._log.warn("group.members: {host}: {reason}", host=host, reason=failure.getErrorMessage())
 
     # What the rooms need of each other.
+
+    def _bus_received(self, octets: bytes) -> None:
+        self._group_received(octets, ("", 0))
 
     def _group_received(self, octets: bytes, source: Address) -> None:
         assert self.exchange is not None

@@ -4,7 +4,7 @@ One datagram, all of it below 1200 octets so that no path breaks it up::
 
     octet  0        version, 1
            1        p, the length of the prefix: everything up to the sequence
-           2        the kind of stream: 1 unicast, 2 hello, 3 group           (append-only)
+           2        the kind of stream: 1 unicast, 2 hello, 3 group, 4 bus    (append-only)
            3        n, the length of the sender's name
            4 ..  7  the id of the group key
            8 .. 23  salt: 16 random octets drawn when the sender started, its boot
@@ -15,8 +15,8 @@ One datagram, all of it below 1200 octets so that no path breaks it up::
          p+8 ..     32 random bits
         p+12 ..     the body, sealed; its last 16 octets are the tag
 
-A **stream** is one sender's boot speaking to one receiver's boot, to anybody (hello), or to the multicast group.  Its
-prefix is the same in every datagram and names all of that, so that
+A **stream** is one sender's boot speaking to one receiver's boot, to anybody (hello), to the multicast group, or on the
+bus.  Its prefix is the same in every datagram and names all of that, so that
 
 - the subkey of a stream is HKDF-SHA256(group key, salt = the sender's boot, info = the prefix), derived once;
 - a receiver finds a stream that it knows by the prefix alone, without reading it;
@@ -68,6 +68,7 @@ class Stream(IntEnum):
     UNICAST = 1
     HELLO = 2
     GROUP = 3
+    BUS = 4
 
 
 class Header(NamedTuple):
@@ -250,7 +251,7 @@ class Opener:
         if header.stream == Stream.UNICAST:
             if header.receiver_boot != self._boot or header.receiver != self._name:
                 raise ProtocolViolation("misaddressed")
-        elif header.stream not in (Stream.HELLO, Stream.GROUP):
+        elif header.stream not in (Stream.HELLO, Stream.GROUP, Stream.BUS):
             raise ProtocolViolation("unknown_stream")
         elif header.receiver or header.receiver_boot != NOBODY:
             raise ProtocolViolation("malformed")

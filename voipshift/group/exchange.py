@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -57,6 +57,7 @@ class Exchange:
     :param withdraw: closes a lease of ours that nobody will use
     :param lapsed: a lease of the attempt that we asked about ran out elsewhere
     :param stated: all that a member's Report said
+    :param bus: publishes to all, False when it cannot; what others publish is :meth:`received`
     :param wall: seconds since 1970, from which the incarnation starts
     :ivar counts: the datagrams dropped, by reason
     """
@@ -83,6 +84,7 @@ class Exchange:
         withdraw: Callable[[str], None],
         lapsed: Callable[[bytes, str], None],
         stated: Callable[[str, Statement], None] | None = None,
+        bus: Callable[[bytes], bool] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
@@ -131,6 +133,7 @@ class Exchange:
             statement=statement,
             address=address,
             multicast=multicast,
+            bus=bus,
             speaker=self._speaker,
             peers=self._peers,
             agenda=self._agenda,
@@ -232,11 +235,10 @@ class Exchange:
 
         :param names: whom to ask; None asks everybody that is believed
         """
-        peers = self._peers.members() if names is None else [p for n in names if (p := self._peers.member(n))]
+        wanted = self._peers.members() if names is None else map(self._peers.member, names)
+        peers = [peer for peer in wanted if peer is not None and self._running]
         challenge = self._peers.challenge(self._clock.seconds())
         reported: Deferred[frozenset[str]] = Deferred(lambda _: self._polls.cancel(challenge))
-        if not self._running:
-            return succeed(frozenset())
         self._polls.begin(challenge, peers, self._clock.seconds(), timeout_s, reported.callback)
         self._arm()
         return reported
@@ -278,7 +280,8 @@ class Exchange:
                 raise ProtocolViolation("malformed")
             self._perform(self._peers.reported(peer, report, clock_s, now), now)
             self._believed(peer, clock_s, incarnation, now)
-            self._report_received(peer, report, stream == Stream.GROUP, now)
+            peer.heard_by(stream, bool(report.echo))
+            self._report_received(peer, report, now)
         else:
             raise ProtocolViolation("unknown_kind")
 
@@ -310,9 +313,8 @@ class Exchange:
         peer.heard_at = now
         return age_s
 
-    def _report_received(self, peer: Peer, report: messages.Report, in_group: bool, now: float) -> None:
+    def _report_received(self, peer: Peer, report: messages.Report, now: float) -> None:
         load = report.statement.load
-        peer.in_group = peer.in_group or in_group
         self._peers.named(peer, report, now)
         if load.incarnation < peer.incarnation:
             # It does not know yet that an earlier boot of it went further: any unicast datagram tells it.

@@ -9,7 +9,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from voipshift.group.envelope import Outgoing
+from voipshift.group.envelope import Outgoing, Stream
 from voipshift.node import Address, NodeIdentity
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Peer:
         "in_group",
         "incarnation",
         "name",
+        "on_bus",
         "outgoing",
         "round_trip_s",
         "standing",
@@ -62,12 +63,25 @@ class Peer:
         self.clock_offset_s = 0.0
         self.round_trip_s = 0.0
         self.in_group = False
+        self.on_bus = False
         self.outgoing: Outgoing | None = None
         self.considered: dict[int, Considered] = {}
 
     def __str__(self) -> str:
         host, port = self.address or ("nowhere", 0)
         return f"{self.name} at [{host}]:{port}" if ":" in host else f"{self.name} at {host}:{port}"
+
+    def heard_by(self, stream: int, asked: bool) -> None:
+        """It reported that way: so it hears that way, and need not be told by a datagram of its own.
+
+        :param asked: it answered us, which is always by such a one
+        """
+        if stream == Stream.GROUP:
+            self.in_group = True
+        elif stream == Stream.BUS:
+            self.on_bus = True
+        elif not asked:
+            self.on_bus = False  # it does not rely on the bus any more
 
     def age(self, clock_s: float, now: float) -> float:
         """How long ago it said something at that time of its clock."""

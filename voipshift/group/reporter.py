@@ -21,6 +21,7 @@ class Reporter:
     :param statement: what this node says of itself now
     :param address: where others reach it
     :param multicast: the group that is reported to, where there is one
+    :param bus: publishes to all, where there is a bus; False when it is not there now
     :param random: gives so many random octets
     """
 
@@ -30,6 +31,7 @@ class Reporter:
         statement: Callable[[], Statement],
         address: Address,
         multicast: Address | None,
+        bus: Callable[[bytes], bool] | None,
         speaker: Speaker,
         peers: Peers,
         agenda: Agenda,
@@ -39,10 +41,12 @@ class Reporter:
         self._statement = statement
         self._address = address
         self._multicast = multicast
+        self._bus = bus
         self._speaker = speaker
         self._peers = peers
         self._agenda = agenda
-        self.schedule = Schedule(interval_s=report_interval_s, multicast=multicast is not None, random=random)
+        to_all = multicast is not None or bus is not None
+        self.schedule = Schedule(interval_s=report_interval_s, multicast=to_all, random=random)
         #: An edge is looked for as soon as one may be reported.
         self._edge_check = False
 
@@ -63,14 +67,15 @@ class Reporter:
         return True
 
     def report(self, now: float) -> None:
-        """Tell everybody, by the multicast group where there is one and the member was heard in it."""
+        """Tell everybody, by the multicast group or the bus where there is one and the member was heard there."""
         statement = self._statement()
         fields = encode_statement(statement, self._address)
         others = self._peers.others(now)
         if self._multicast is not None:
             self._speaker.report_to_group(self._multicast, fields, others)
+        published = self._bus is not None and self._speaker.report_to_bus(self._bus, fields, others)
         for peer in self._peers.members():
-            if self._multicast is None or not peer.in_group:
+            if not (peer.in_group and self._multicast is not None) and not (peer.on_bus and published):
                 self._speaker.report(peer, fields, others)
         self.schedule.reported(statement.load, len(self._peers), now)
 

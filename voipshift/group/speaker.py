@@ -54,6 +54,7 @@ class Speaker:
         self._counts = counts
         self._hello = Outgoing(keys, Stream.HELLO, boot, here)
         self._group = Outgoing(keys, Stream.GROUP, boot, here)
+        self._bus = Outgoing(keys, Stream.BUS, boot, here)
 
     def say(self, peer: Peer, kind: Kind, body: bytes) -> bool:
         """Send one message to a peer; False when it does not fit in a datagram."""
@@ -79,6 +80,15 @@ class Speaker:
         """Send the multicast group a Report."""
         body = encode_fitting(self._group.overhead, fields, others)
         self._seal(self._group, PRELUDE.pack(Kind.REPORT, int(self._seconds() * 1000), 0) + body, group)
+
+    def report_to_bus(
+        self, publish: Callable[[bytes], bool], fields: dict[int, Any], others: Sequence[tuple[str, Address]]
+    ) -> bool:
+        """Publish a Report; False when the bus is not there."""
+        body = encode_fitting(self._bus.overhead, fields, others)
+        return publish(
+            self._bus.seal(PRELUDE.pack(Kind.REPORT, int(self._seconds() * 1000), 0) + body, self._random(4))
+        )
 
     def hello(self, address: Address, challenge: bytes) -> None:
         """Poll whoever is at an address."""
