@@ -98,10 +98,9 @@ def read(request: Request, limits: Limits, source: Address) -> Registration:
 
     :param source: where it was received from
     :raises IntervalTooBrief: an interval is too short
-    :raises ProtocolViolation: 400, it breaks a rule or its To is of another scheme (RFC 4475, unksm2); 404, it names no address of record
+    :raises ProtocolViolation: 400, it breaks a rule; 404, it names no address of record
     """
-    if scheme_of(request.to.uri) not in SCHEMES:
-        raise ProtocolViolation("An Address Of Record Of Unknown Scheme")
+    check_scheme(request)
     user, _ = user_of(request.to.uri)
     if not user or len(user) > MAX_USER:
         raise ProtocolViolation("No Such Address Of Record", 404)
@@ -125,6 +124,15 @@ def read(request: Request, limits: Limits, source: Address) -> Registration:
         direct=len(request.vias) == 1,
         translated=request.via.host != source[0],
     )
+
+
+def check_scheme(request: Request) -> None:
+    """Make sure that a REGISTER is for somebody whom a registrar could know at all (RFC 4475 section 3.3.3).
+
+    :raises ProtocolViolation: 400
+    """
+    if scheme_of(request.to.uri) not in SCHEMES:
+        raise ProtocolViolation("An Address Of Record Of Unknown Scheme")
 
 
 def not_understood(request: Request) -> list[str]:

@@ -21,6 +21,7 @@ from voipshift.calls.registrar import (
     Origin,
     Registration,
     answer,
+    check_scheme,
     not_understood,
     read,
     step,
@@ -113,6 +114,7 @@ class Registrar:
         if unknown:
             self._answer(transaction, 420, (("Unsupported", ", ".join(unknown)),))
             return
+        check_scheme(request)
         if not self._is_domain(request.uri) or not self._is_domain(request.to.uri):
             raise ProtocolViolation("Not A Domain Of This Registrar", 404)
         source = transaction.source
