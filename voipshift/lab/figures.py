@@ -107,7 +107,8 @@ def _nothing_refused(measured: Measurements) -> Iterator[Finding]:
 
 def _refused(measured: Measurements, policy: str, scenario: Scenario, name: str) -> Finding:
     outcomes = measured.outcomes(policy, scenario)
-    return Finding(f"{policy}, {name}", [float(outcome.refused) for outcome in outcomes], 0.0)
+    beyond = [float(max(0, outcome.refused - outcome.pooled_refused)) for outcome in outcomes]
+    return Finding(f"{policy}, {name}", beyond, 0.0)
 
 
 def _over_rival(measured: Measurements, rival: str, cases: Sequence[tuple[Scenario, str, float]]) -> Iterator[Finding]:
@@ -165,8 +166,9 @@ def _evenness(measured: Measurements) -> Iterator[Finding]:
 
 def _restart(measured: Measurements) -> Iterator[Finding]:
     for name, scenario in (
+        ("8 x 3000 slots, load 0.7", replace(BIG, load=0.7, outages=BIG_OUTAGE)),
         ("8 x 3000 slots, load 0.9", replace(BIG, load=0.9, outages=BIG_OUTAGE)),
-        ("8 x 100 slots, load 0.9", replace(EIGHT, load=0.9, outages=OUTAGE)),
+        ("8 x 100 slots, load 0.7", replace(EIGHT, load=0.7, outages=OUTAGE)),
     ):
         outcomes = measured.outcomes("voipshift", scenario)
         yield Finding(name, [outcome.restart_peak or 0.0 for outcome in outcomes], 4.0)

@@ -2,6 +2,10 @@
 
 Arrivals, holding times and entries are drawn from three streams of the seed, so that scenarios that differ in one of
 them still share the others.
+
+Of 200 000 calls the offered load would be off by 0.3 % or so, which at full load is a tenth of the blocking.  So
+arrivals and holding times are stretched to have exactly the mean that they are meant to have: given their number and
+the time, Poisson arrivals are just as likely anywhere.
 """
 
 from __future__ import annotations
@@ -26,10 +30,14 @@ class Trace:
         times, lengths, clients = (Random(f"{stream} {scenario.seed}") for stream in ("times", "lengths", "clients"))
         calls = scenario.calls
         gaps_s = map(times.expovariate, repeat(scenario.calls_per_s, calls))
-        self.arrivals = list(accumulate(gaps_s))
+        arrivals = list(accumulate(gaps_s))
+        stretch = calls / scenario.calls_per_s / arrivals[-1]
+        self.arrivals = [arrival * stretch for arrival in arrivals]
         if scenario.bursts is not None:
             self.arrivals = [_bunched(arrival, scenario.bursts) for arrival in self.arrivals]
-        self.holding_s = [scenario.holding.draw(lengths) for _ in range(calls)]
+        holding_s = [scenario.holding.draw(lengths) for _ in range(calls)]
+        stretch = calls * scenario.holding.mean_s / sum(holding_s)
+        self.holding_s = [each * stretch for each in holding_s]
         bounds = list(accumulate(scenario.entry_shares))
         self.entries = [bisect_right(bounds, clients.random() * bounds[-1]) for _ in range(calls)]
         self.first_counted = bisect_left(self.arrivals, scenario.counted_from_s)
