@@ -49,6 +49,10 @@ class Port:
     def start(self, reactor: object) -> None:
         """Datagrams are handed over at once."""
 
+    def waited_s(self) -> float:
+        """Nothing ever waits."""
+        return 0.0
+
     def stop(self) -> None:
         """Hear no more."""
         self._network.close(self.address)

@@ -64,7 +64,14 @@ class GaugeTests(SynchronousTestCase):
         )
         self.drops: list[bool] = []
         self.changes = 0
-        self.gauge = Gauge(clock=self.clock, workload=self.workload, drop=self.drops.append, changed=self.change)
+        self.waited_s = 0.0
+        self.gauge = Gauge(
+            clock=self.clock,
+            workload=self.workload,
+            waited_s=lambda: self.waited_s,
+            drop=self.drops.append,
+            changed=self.change,
+        )
         self.gauge.start()
 
     def tearDown(self) -> None:
@@ -83,6 +90,13 @@ class GaugeTests(SynchronousTestCase):
             self.assertEqual((self.workload.room(0.0), self.drops), (room, drops))
         self.clock.advance(SAMPLE_S)
         self.assertEqual((self.workload.room(0.0), self.drops), (True, [True, False]))
+
+    def test_what_waits_in_the_kernel_counts_too(self) -> None:
+        """A loop that is on time and behind with its datagrams is behind."""
+        for self.waited_s, room, drops in [(0.1, True, []), (0.3, False, []), (0.5, False, [True])]:
+            self.clock.advance(SAMPLE_S)
+            self.assertEqual((self.workload.queue_delay_s, self.drops), (self.waited_s, drops))
+            self.assertEqual(self.workload.room(0.0), room)
 
     def test_the_others_are_told(self) -> None:
         """When it begins to be late and when it is no longer; not as long as nothing was measured that changes."""

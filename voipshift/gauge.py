@@ -1,7 +1,9 @@
-"""What a node measures of itself while it runs: the criteria that are sampled, and how late its event loop is.
+"""What a node measures of itself while it runs: the criteria that are sampled, and how late it works off what came.
 
-Both are measured by one delayed call that comes again every :data:`~voipshift.balance.criteria.SAMPLE_S`.  How much
-later it comes than it was due is the queue delay of the rule, for whatever waits for the loop waits as long.
+Both are measured by one delayed call that comes again every :data:`~voipshift.balance.criteria.SAMPLE_S`.  The queue
+delay of the rule is how much later it comes than it was due, for whatever waits for the loop waits as long; or how long
+the oldest datagram has waited in the kernel, where that is longer: a loop that is asked too much reads a batch at a
+time and comes to its timers in between, while those behind the batch wait.
 """
 
 from __future__ import annotations
@@ -103,6 +105,7 @@ class Gauge:
     """Measures a workload from :meth:`start` to :meth:`stop`.
 
     :param clock: the reactor, or a test's clock
+    :param waited_s: how long the oldest datagram has been waiting
     :param drop: told whether new calls are to be dropped, each time that this changes
     :param changed: called after each sample that may have changed the occupancy
     """
@@ -112,11 +115,13 @@ class Gauge:
         *,
         clock: IReactorTime,
         workload: Workload,
+        waited_s: Callable[[], float],
         drop: Callable[[bool], None],
         changed: Callable[[], object],
     ) -> None:
         self._clock = clock
         self._workload = workload
+        self._waited_s = waited_s
         self._drop = drop
         self._changed = changed
         self._dropping = False
@@ -136,7 +141,7 @@ class Gauge:
 
     def _sample(self) -> None:
         now, workload = self._clock.seconds(), self._workload
-        delay_s = now - self._due
+        delay_s = max(now - self._due, self._waited_s())
         self._due = now + SAMPLE_S
         self._call = self._clock.callLater(SAMPLE_S, self._sample)
         was_late = workload.queue_delay_s >= QUEUE_DELAY_LIMIT_S

@@ -166,7 +166,13 @@ class Node(Service):
         plan = DialPlan(Gateway(gateway.address, gateway.prefixes, gateway.transport) for gateway in settings.gateways)
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
         self.streams = tcp.streams_of(settings, reactor, self.sip, lambda host: self.reception.sources.trusts(host))
-        self._gauge = Gauge(clock=reactor, workload=self.workload, drop=self.sip.drop_new_calls, changed=self._load)
+        self._gauge = Gauge(
+            clock=reactor,
+            workload=self.workload,
+            waited_s=lambda: max((port.waited_s() for port in self._sip_ports), default=0.0),
+            drop=self.sip.drop_new_calls,
+            changed=self._load,
+        )
         self.prober = Prober(
             interval_s=settings.calls.probe_interval_s,
             listeners=self.listeners,

@@ -7,8 +7,11 @@ a bare Twisted echo).  What it does not do: connected ports and host names; an a
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
+import struct
+import time
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
@@ -26,6 +29,11 @@ MAX_DATAGRAM = 65535
 BUFFER_OCTETS = 1 << 20
 #: How far a multicast report may travel: the local network.
 MULTICAST_TTL = 1
+
+#: Linux notes when each datagram came (socket(7)); Python has no name for the option.
+SO_TIMESTAMPNS = 35
+#: What it notes: seconds and nanoseconds of the wall clock.
+TIMESPEC = struct.Struct("@ll")
 
 Received = Callable[[bytes, Address], None]
 
@@ -73,6 +81,18 @@ class DatagramPort:
             self.octets += self._socket.sendto(octets, address)
         except OSError:
             self.unsent += 1
+
+    def waited_s(self) -> float:
+        """How long the datagram that is next to be read has been waiting in the kernel; 0 when there is none."""
+        try:
+            _, notes, _, _ = self._socket.recvmsg(1, socket.CMSG_SPACE(TIMESPEC.size), socket.MSG_PEEK)
+        except OSError:
+            return 0.0
+        for level, kind, octets in notes:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(octets) == TIMESPEC.size:
+                seconds, nanoseconds = TIMESPEC.unpack(octets)
+                return max(0.0, time.time() - float(seconds) - float(nanoseconds) * 1e-9)
+        return 0.0
 
     def doRead(self) -> None:
         receive = self._socket.recvfrom
@@ -151,6 +171,8 @@ def _socket_for(host: str) -> socket.socket:
     family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_DGRAM)
     opened.setblocking(False)
+    with contextlib.suppress(OSError):  # not on every system; then nothing is known of what waits
+        opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     for direction in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         opened.setsockopt(socket.SOL_SOCKET, direction, BUFFER_OCTETS)
     return opened
