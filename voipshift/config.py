@@ -101,6 +101,14 @@ class SipSettings:
 
 
 @room
+class H323Settings:
+    """``[h323]``: a node that speaks it has both ports."""
+
+    listen: Address | None = key(listening, default=None)
+    accept: Address | None = key(listening, default=None)
+
+
+@room
 class GroupSettings:
     """``[group]``."""
 
@@ -193,6 +201,7 @@ class GatewaySettings:
     """``[[gateways]]``; the prefix ``""`` takes everything."""
 
     address: Address = key(reachable, needed='write where the calls go, such as "192.0.2.20:5060"')
+    protocol: Literal["sip", "h323"] = key(one_of("sip", "h323"), default="sip")
     transport: Transport = key(one_of("udp", "tcp", "tls"), default="udp")
     domain: str | None = key(_domain, default=None)
     prefixes: tuple[str, ...] = key(several(_prefix, at_least=1), default=("",))
@@ -240,6 +249,7 @@ class Settings:
     node: NodeSettings = key(table(NodeSettings), needed="write a [node] with its name")
     sip: SipSettings = key(table(SipSettings), needed="write a [[sip.listen]]")
     workload: WorkloadSettings = key(table(WorkloadSettings), needed="write a [workload] with its ongoing_calls")
+    h323: H323Settings = key(table(H323Settings), default=H323Settings())
     group: GroupSettings | None = key(table(GroupSettings), default=None)
     balance: BalanceSettings = key(table(BalanceSettings), default=BalanceSettings())
     policy: PolicySettings = key(table(PolicySettings), default=PolicySettings())
@@ -290,6 +300,9 @@ def _ports(settings: Settings, at: Place) -> Iterator[tuple[Place, str, Address]
     for index, listen in enumerate(settings.sip.listen):
         protocol = "udp" if listen.transport == "udp" else "tcp"
         yield at.within("sip", "listen").item(index).within("address"), protocol, listen.address
+    for name, address in (("listen", settings.h323.listen), ("accept", settings.h323.accept)):
+        if address is not None:
+            yield at.within("h323", name), "tcp", address
     if settings.group:
         yield at.within("group", "listen"), "udp", settings.group.listen
 
@@ -308,9 +321,15 @@ def _check_ports(settings: Settings, at: Place) -> None:
         if gateway.address in own:
             reason = "is this node itself, which would call itself for ever: write the gateway's address"
             raise here.within("address").wrong(reason)
-        if not any(_reaches(listen, gateway) for listen in settings.sip.listen):
+        if gateway.protocol == "h323":
+            if settings.h323.listen is None:
+                raise here.within("protocol").wrong("needs [h323] with its listen and accept, to call from")
+        elif not any(_reaches(listen, gateway) for listen in settings.sip.listen):
             reason = f"needs a [[sip.listen]] over {gateway.transport} of the same IP version, to call from"
             raise here.within("transport").wrong(reason)
+    if (settings.h323.listen is None) != (settings.h323.accept is None):
+        missing = "listen" if settings.h323.listen is None else "accept"
+        raise at.within("h323", missing).wrong("missing: a node that speaks H.323 has both ports, listen and accept")
     transports = [listen.transport for listen in settings.sip.listen]
     for transport in transports:
         if settings.sip.identify_self and transports.count(transport) < 2:

@@ -22,13 +22,12 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from voipshift import config, tcp
+from voipshift import config, h225, tcp
 from voipshift.alarm import Alarm
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
-from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
 from voipshift.calls.quality import Quality
@@ -36,14 +35,14 @@ from voipshift.calls.route import Routing
 from voipshift.calls.table import Call, CallTable
 from voipshift.collection import chain_of
 from voipshift.delegation import Delegation
+from voipshift.doors import advertised, identity_of, listeners_of
 from voipshift.errors import ConfigurationError, NoAnswer
 from voipshift.gauge import Gauge, workload_of
 from voipshift.group import keys
 from voipshift.group.bus import Bus
 from voipshift.group.exchange import Exchange
-from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+from voipshift.node import Acceptance, Address, CallAttempt, Load
 from voipshift.reception import Reception
-from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
@@ -112,15 +111,14 @@ class Node(Service):
         now: Callable[[], float] = reactor.seconds
         random = Random()
         name = settings.node.name
-        self.listeners = Listeners(
-            [Listener(listen.transport, _advertised(settings, listen.address)) for listen in settings.sip.listen]
-        )
+        self.listeners = listeners_of(settings)
         places = self.listeners.places
         self._places = places
-        self.identity = NodeIdentity(name, self.listeners.identity)
+        self.identity = identity_of(settings, self.listeners)
 
         self._ports: list[DatagramPort] = []
         self._sip_ports: list[DatagramPort] = []
+        self.h323: h225.Part = h225.Absent()
         self.table = CallTable()
         limit = settings.workload.ongoing_calls
         held = UNLIMITED_HELD if limit == math.inf else max(2, int(limit * SHARE_PER_CLIENT))
@@ -163,7 +161,7 @@ class Node(Service):
             incarnation=lambda: self.exchange.incarnation if self.exchange is not None else 0,
             now=now,
         )
-        plan = DialPlan(Gateway(gateway.address, gateway.prefixes, gateway.transport) for gateway in settings.gateways)
+        plan = h225.plan_of(settings, "sip")
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
         self.streams = tcp.streams_of(settings, reactor, self.sip, lambda host: self.reception.sources.trusts(host))
         self._gauge = Gauge(
@@ -258,6 +256,16 @@ class Node(Service):
             else:
                 tcp.open_port(settings, index, self.streams)
                 self.sip.add_port(partial(self.streams.send, index))
+        self.h323 = h225.call_signalling(
+            settings,
+            self._reactor,
+            self.table,
+            self.delegation,
+            self.leases,
+            self.reception.sources.trusts,
+            answered=self.quality.answered,
+            closed=self._closed,
+        )
         if settings.group is not None:
             port = self._open("group.listen", settings.group.listen, self._group_received)
             self.exchange = self._exchange(settings.group, port)
@@ -284,7 +292,7 @@ class Node(Service):
             send=port.send,
             keys=self._keys,
             identity=self.identity,
-            address=_advertised(self._settings, group.listen),
+            address=advertised(self._settings, group.listen),
             members=[member for member in group.members if is_ip_address(member[0])],
             multicast=group.multicast,
             report_interval_s=group.report_interval_s,
@@ -310,6 +318,7 @@ class Node(Service):
         for port in self._ports:
             port.start(self._reactor)
         self.streams.start()
+        self.h323.start()
         self._gauge.start()
         if self.exchange is not None:
             self.exchange.start()
@@ -337,6 +346,7 @@ class Node(Service):
 
     def _close_ports(self) -> None:
         self.streams.stop()
+        self.h323.stop()
         for port in self._ports:
             port.stop()
         self._ports.clear()
@@ -401,7 +411,7 @@ class Node(Service):
 
     def _octets(self) -> int:
         """Of signalling with clients and gateways, in and out."""
-        return sum(port.octets for port in self._sip_ports)
+        return sum(port.octets for port in self._sip_ports) + self.h323.octets
 
     def _load(self) -> Load:
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
@@ -438,8 +448,3 @@ class Node(Service):
     def _tell_lapsed(self, lapsed: list[Lease]) -> None:
         if self.exchange is not None:
             self.exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
-
-
-def _advertised(settings: config.Settings, bound: Address) -> Address:
-    """What others are told of a port: the advertised host, where there is one."""
-    return settings.node.advertise or bound[0], bound[1]

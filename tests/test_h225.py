@@ -1,0 +1,111 @@
+"""The H.323 side of a node as its settings name it: keys, doors, gateways, ports."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from voipshift import config
+from voipshift.doors import identity_of, listeners_of
+from voipshift.errors import ConfigurationError
+from voipshift.h225 import plan_of
+from voipshift.tap import Node
+
+NODE = """
+[node]
+name = "one"
+advertise = "192.0.2.7"
+[[sip.listen]]
+transport = "udp"
+address = "127.0.0.1:{sip}"
+[workload]
+ongoing_calls = 2
+[[gateways]]
+address = "192.0.2.20:5060"
+[[gateways]]
+address = "192.0.2.21:1720"
+protocol = "h323"
+"""
+H323 = """
+[h323]
+listen = "127.0.0.1:{front}"
+accept = "127.0.0.1:{accept}"
+"""
+
+
+class H225TestCase(SynchronousTestCase):
+    """A folder for configuration files."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+
+    def load(self, text: str) -> config.Settings:
+        """The settings of a file."""
+        file = self.folder / "node.toml"
+        file.write_text(text)
+        return config.load(str(file))
+
+
+class SettingsTests(H225TestCase):
+    """``[h323]``, and the protocol of a gateway."""
+
+    def settings(self) -> config.Settings:
+        """Of a node with both protocols."""
+        return self.load((NODE + H323).format(sip=5060, front=1720, accept=1721))
+
+    def test_doors(self) -> None:
+        """Reports name both ports as others reach them; those of SIP come first."""
+        settings = self.settings()
+        doors = identity_of(settings, listeners_of(settings)).doors
+        self.assertEqual(
+            list(doors.items()),
+            [
+                ("sip/udp", ("192.0.2.7", 5060)),
+                ("h323", ("192.0.2.7", 1720)),
+                ("h323/accept", ("192.0.2.7", 1721)),
+            ],
+        )
+
+    def test_gateways(self) -> None:
+        """Calls of a protocol go to its own."""
+        settings = self.settings()
+        self.assertEqual(plan_of(settings, "sip").route("1234"), (("192.0.2.20", 5060),))
+        self.assertEqual(plan_of(settings, "h323").route("1234"), (("192.0.2.21", 1720),))
+
+    def test_wrong(self) -> None:
+        """One of the ports alone, ports that meet, a gateway of H.323 without the ports."""
+        whole = NODE + H323
+        for text, key in (
+            (whole.replace('accept = "127.0.0.1:{accept}"', ""), "h323.accept"),
+            (whole.replace("{accept}", "{front}"), "h323.accept"),
+            (NODE, "gateways[1].protocol"),
+        ):
+            error = self.assertRaises(ConfigurationError, self.load, text.format(sip=5060, front=1720, accept=1721))
+            assert isinstance(error, ConfigurationError)
+            self.assertEqual(error.key, key)
+
+
+class PortTests(H225TestCase):
+    """Ports that are opened before the node runs."""
+
+    def test_taken(self) -> None:
+        """One line that names the key; nothing stays open."""
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        sip, front = free(), free()
+        settings = self.load((NODE + H323).format(sip=sip, front=front, accept=taken.getsockname()[1]))
+        error = self.assertRaises(ConfigurationError, Node, settings, Clock())
+        assert isinstance(error, ConfigurationError)
+        self.assertEqual(error.key, "h323.accept")
+        socket.create_server(("127.0.0.1", front)).close()
+
+
+def free() -> int:
+    """A port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        port: int = opened.getsockname()[1]
+        return port

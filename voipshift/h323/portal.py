@@ -1,0 +1,179 @@
+"""The portal of the H.323 side: what becomes of each SETUP that comes in.
+
+In the order in which it is asked::
+
+    nobody knows its address         refused: securityDenied
+    it came in by the accept port    a lease waits for that caller and number: served; none: our own rule alone
+    it came in by the front port     placed: accepted here, by a member, or refused
+
+A SETUP that follows a redirect has nothing in common with the first one but where it arrives: the caller's address, the
+number, and the accept port, whose calls are never shifted again (a caller counts no hops).  No socket and no clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.logger import Logger
+
+from voipshift.errors import Refused
+from voipshift.h323 import uuie
+from voipshift.node import Acceptance, Address, CallAttempt
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+
+#: The doors of a node that speaks H.323: where a call can be requested, and where one that was shifted is served.
+DOOR = "h323"
+ACCEPT = "h323/accept"
+#: Caller and called user are cut to this before they are asked about.
+MAX_NAME = 128
+
+
+class Line(Protocol):
+    """The connection that a call came by."""
+
+    @property
+    def front(self) -> bool | None: ...
+    @property
+    def far(self) -> Address: ...
+
+
+class Requested(Protocol):
+    """A call about which is to be decided (:class:`voipshift.calls.relay.RelayedCall`)."""
+
+    decision: Deferred[Acceptance] | None
+
+    @property
+    def line(self) -> Line: ...
+    @property
+    def called(self) -> str: ...
+    @property
+    def caller(self) -> str: ...
+    def accept(self, hops: int) -> None: ...
+    def shift(self, address: Address) -> None: ...
+    def refuse(self, reason: str) -> None: ...
+
+
+class Delegation(Protocol):
+    """How the portal asks who takes a call."""
+
+    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
+    def here_alone(self, attempt: CallAttempt) -> Acceptance: ...
+
+
+class Lease(Protocol):
+    """A slot that waits for its caller."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def attempt(self) -> CallAttempt: ...
+    @property
+    def hops(self) -> int: ...
+
+
+class Leases(Protocol):
+    """The slots that this node has promised."""
+
+    def find(self, client_host: str, callee: str, now: float) -> Lease | None: ...
+    def arrive(self, id: str) -> Lease | None: ...
+
+
+class Portal:
+    """Decides about each call.
+
+    :param name: this node's name in the group
+    :param trusts: whether an address vouches for its callers
+    :param anybody: anybody may call
+    :ivar counts: what became of the calls: ``served`` (they came with a lease), ``accepted``, ``shifted``, ``refused``,
+        ``denied``
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        delegation: Delegation,
+        leases: Leases,
+        trusts: Callable[[str], bool],
+        anybody: bool,
+        now: Callable[[], float],
+        octets: Callable[[int], bytes],
+    ) -> None:
+        self._name = name
+        self._delegation = delegation
+        self._leases = leases
+        self._trusts = trusts
+        self._anybody = anybody
+        self._now = now
+        self._octets = octets
+        self.counts: Counter[str] = Counter()
+        self._log = Logger()
+
+    def requested(self, call: Requested) -> None:
+        """A SETUP came in."""
+        far = call.line.far
+        known = self._trusts(far[0])
+        if not known and not self._anybody:
+            self.counts["denied"] += 1
+            call.refuse(uuie.SECURITY_DENIED)
+            return
+        called = call.called[:MAX_NAME]
+        attempt = CallAttempt(self._octets(16), DOOR, call.caller[:MAX_NAME], called, called, far, known)
+        if call.line.front:
+            self._place(call, attempt)
+        else:
+            self._serve(call, attempt)
+
+    def _serve(self, call: Requested, attempt: CallAttempt) -> None:
+        """At the accept port: with a slot that waits, or by this node's own rule."""
+        lease = self._leases.find(attempt.client[0], attempt.callee, self._now())
+        if lease is not None and lease.attempt.door == DOOR:
+            self._leases.arrive(lease.id)
+            self.counts["served"] += 1
+            call.accept(lease.hops)
+            return
+        try:
+            acceptance = self._delegation.here_alone(attempt)
+        except Refused:
+            self._refuse(call)
+        else:
+            self._accept(call, acceptance)
+
+    def _place(self, call: Requested, attempt: CallAttempt) -> None:
+        """At the front port: the group decides."""
+        call.decision = decision = self._delegation.place(attempt)
+        decision.addCallbacks(self._decided, self._undecided, callbackArgs=(call,), errbackArgs=(call,))
+        decision.addErrback(self._failed, call)
+
+    def _decided(self, acceptance: Acceptance, call: Requested) -> None:
+        call.decision = None
+        if acceptance.node.name == self._name:
+            self._accept(call, acceptance)
+        else:
+            self.counts["shifted"] += 1
+            call.shift(acceptance.node.doors[ACCEPT])
+
+    def _undecided(self, failure: Failure, call: Requested) -> None:
+        gone, call.decision = call.decision is None, None
+        if not gone:  # a caller that has gone took its decision with it
+            failure.trap(Refused)
+            self._refuse(call)
+
+    def _failed(self, failure: Failure, call: Requested) -> None:
+        """The chain ends here; it is our own fault."""
+        self._log.failure("a call attempt of H.323 was not decided", failure)
+        call.refuse(uuie.UNDEFINED_REASON)
+
+    def _accept(self, call: Requested, acceptance: Acceptance) -> None:
+        self._leases.arrive(acceptance.lease)
+        self.counts["accepted"] += 1
+        call.accept(acceptance.hops)
+
+    def _refuse(self, call: Requested) -> None:
+        self.counts["refused"] += 1
+        call.refuse(uuie.GATEKEEPER_RESOURCES)
