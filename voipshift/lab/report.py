@@ -17,7 +17,8 @@ OUTCOMES = "outcomes.json"
 #: What the author of the page has to say about the figures that are not met; kept when the page is made anew.
 REMARKS = "remarks.rst"
 
-#: The loads of the plots.
+#: What the plots show.
+PLOTTED_CALLS = 100_000
 LOADS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 
 HEAD = """\
@@ -117,7 +118,7 @@ def _plots(directory: Path, measured: Measurements) -> Iterator[str]:
     yield _title("Plots")
 
     def line(policy: str) -> list[Outcome]:
-        return [measured.outcome(policy, replace(EIGHT, load=at, calls=100_000)) for at in LOADS]
+        return [measured.outcome(policy, replace(EIGHT, load=at, calls=PLOTTED_CALLS)) for at in LOADS]
 
     shown = {policy: line(policy) for policy in POLICIES}
     pooled = Line("pooled", LOADS, [outcome.pooled_blocking for outcome in shown["seed"]])
