@@ -70,6 +70,11 @@ class SettingsTests(H225TestCase):
             ],
         )
 
+    def test_gatekeeper(self) -> None:
+        """RAS is a door of its own, which alternates are known by."""
+        settings = self.load((NODE + H323 + 'ras = "127.0.0.1:1719"').format(sip=5060, front=1720, accept=1721))
+        self.assertEqual(identity_of(settings, listeners_of(settings)).doors["h323/ras"], ("192.0.2.7", 1719))
+
     def test_gateways(self) -> None:
         """Calls of a protocol go to its own."""
         settings = self.settings()
@@ -82,6 +87,9 @@ class SettingsTests(H225TestCase):
         for text, key in (
             (whole.replace('accept = "127.0.0.1:{accept}"', ""), "h323.accept"),
             (whole.replace("{accept}", "{front}"), "h323.accept"),
+            (whole.replace('listen = "127.0.0.1:{front}"', ""), "h323.listen"),
+            (NODE + '[h323]\nras = "127.0.0.1:1719"', "h323.listen"),
+            (whole + 'ras = "127.0.0.1:{sip}"', "h323.ras"),
             (NODE, "gateways[1].protocol"),
         ):
             error = self.assertRaises(ConfigurationError, self.load, text.format(sip=5060, front=1720, accept=1721))

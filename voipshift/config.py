@@ -102,10 +102,11 @@ class SipSettings:
 
 @room
 class H323Settings:
-    """``[h323]``: a node that speaks it has both ports."""
+    """``[h323]``: a node that speaks it has both of the first ports."""
 
     listen: Address | None = key(listening, default=None)
     accept: Address | None = key(listening, default=None)
+    ras: Address | None = key(listening, default=None)
 
 
 @room
@@ -300,9 +301,14 @@ def _ports(settings: Settings, at: Place) -> Iterator[tuple[Place, str, Address]
     for index, listen in enumerate(settings.sip.listen):
         protocol = "udp" if listen.transport == "udp" else "tcp"
         yield at.within("sip", "listen").item(index).within("address"), protocol, listen.address
-    for name, address in (("listen", settings.h323.listen), ("accept", settings.h323.accept)):
+    h323 = settings.h323
+    for name, protocol, address in (
+        ("listen", "tcp", h323.listen),
+        ("accept", "tcp", h323.accept),
+        ("ras", "udp", h323.ras),
+    ):
         if address is not None:
-            yield at.within("h323", name), "tcp", address
+            yield at.within("h323", name), protocol, address
     if settings.group:
         yield at.within("group", "listen"), "udp", settings.group.listen
 
@@ -314,6 +320,9 @@ def _check_ports(settings: Settings, at: Place) -> None:
         if taken:
             raise place.wrong(f"meets {'{}:{}'.format(*taken)}, which this node listens at too: use another port")
         opened.append((protocol, address))
+    missing = next((name for name in ("listen", "accept") if getattr(settings.h323, name) is None), None)
+    if missing and settings.h323 != H323Settings():
+        raise at.within("h323", missing).wrong("missing: a node that speaks H.323 has both ports, listen and accept")
     addresses = {address for _, address in opened}
     own = {*addresses, *((settings.node.advertise, port) for _, port in addresses)}
     for index, gateway in enumerate(settings.gateways):
@@ -327,9 +336,6 @@ def _check_ports(settings: Settings, at: Place) -> None:
         elif not any(_reaches(listen, gateway) for listen in settings.sip.listen):
             reason = f"needs a [[sip.listen]] over {gateway.transport} of the same IP version, to call from"
             raise here.within("transport").wrong(reason)
-    if (settings.h323.listen is None) != (settings.h323.accept is None):
-        missing = "listen" if settings.h323.listen is None else "accept"
-        raise at.within("h323", missing).wrong("missing: a node that speaks H.323 has both ports, listen and accept")
     transports = [listen.transport for listen in settings.sip.listen]
     for transport in transports:
         if settings.sip.identify_self and transports.count(transport) < 2:

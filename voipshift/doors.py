@@ -6,6 +6,9 @@ from voipshift import config
 from voipshift.node import Address, NodeIdentity
 from voipshift.sip.listeners import Listener, Listeners
 
+#: The door of a node that is a gatekeeper.
+RAS = "h323/ras"
+
 
 def advertised(settings: config.Settings, bound: Address) -> Address:
     """What others are told of a port: the advertised host, where there is one."""
@@ -24,4 +27,6 @@ def identity_of(settings: config.Settings, listeners: Listeners) -> NodeIdentity
     if h323.listen is not None and h323.accept is not None:
         doors["h323"] = advertised(settings, h323.listen)
         doors["h323/accept"] = advertised(settings, h323.accept)
+        if h323.ras is not None:
+            doors[RAS] = advertised(settings, h323.ras)
     return NodeIdentity(settings.node.name, doors)

@@ -256,16 +256,8 @@ class Node(Service):
             else:
                 tcp.open_port(settings, index, self.streams)
                 self.sip.add_port(partial(self.streams.send, index))
-        self.h323 = h225.call_signalling(
-            settings,
-            self._reactor,
-            self.table,
-            self.delegation,
-            self.leases,
-            self.reception.sources.trusts,
-            answered=self.quality.answered,
-            closed=self._closed,
-        )
+        rooms = h225.Rooms(self.table, self.delegation, self.leases, self.members, self.reception.sources)
+        self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
         if settings.group is not None:
             port = self._open("group.listen", settings.group.listen, self._group_received)
             self.exchange = self._exchange(settings.group, port)
