@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print one JSON object at the end and nothing else")
 
     add = command(call, "Place one call, follow its redirections, print each step and hang up.").add_argument
-    add("uri", metavar="URI", help="whom to call where, such as sip:100@127.0.0.1:5060")
+    add("uri", metavar="URI", help="whom to call where: sip:100@127.0.0.1:5060, h323:100@127.0.0.1")
     add("--hold", type=_above_zero, default=2.0, metavar="SECONDS", help="how long the call lasts (default: 2)")
 
     _lab_options(command(lab, "Simulate a group under traffic, beside a rival or itself, and judge it by the bound."))

@@ -13,13 +13,18 @@ from twisted.internet.defer import Deferred
 
 from voipshift.demo.caller import Call, Caller, Ended
 from voipshift.demo.run import Reactor
-from voipshift.errors import ProtocolViolation
+from voipshift.errors import ConfigurationError, ProtocolViolation
+from voipshift.h323 import require
 from voipshift.node import Address
 from voipshift.sip.uri import SipUri
 from voipshift.udp import open_port
 
 #: How long the far end may take to confirm that the call is over when it is interrupted.
 PATIENCE_S = 1.0
+#: Where H.323 is listened to, unless the URI says otherwise (H.225.0 section 7.1).
+H323_PORT = 1720
+#: For what was written last to leave.
+LINGER_S = 0.05
 
 
 def main(arguments: Namespace) -> int:
@@ -30,6 +35,8 @@ def main(arguments: Namespace) -> int:
     from twisted.internet import reactor as installed
 
     reactor = cast(Reactor, installed)
+    if arguments.uri.lower().startswith("h323:"):
+        return _h323(reactor, arguments)
     try:
         uri = SipUri.parse(arguments.uri)
         port_address = _own_address(_locate(uri)), 0
@@ -61,11 +68,57 @@ def main(arguments: Namespace) -> int:
     reactor.run()
     caller.stop()
     port.stop()
+    return _told(endings)
+
+
+def _told(endings: list[Ended]) -> int:
+    """Say what became of the call.
+
+    :returns: the exit status
+    """
     for ended in endings:
         print(f"{ended.outcome.value}: {ended.reason}")
         if ended.setup_s is not None:
             print(f"set up in {ended.setup_s * 1000:.1f} ms, redirects: {ended.redirects}")
     return 0 if endings and endings[0].setup_s is not None else 1
+
+
+def _h323(reactor: Reactor, arguments: Namespace) -> int:
+    """Place a call by H.323, ``h323:NUMBER@HOST[:PORT]``."""
+    number, _, place = arguments.uri[5:].rpartition("@")
+    try:
+        require("", "voipshift call")
+        host, port = SipUri.parse(f"sip:{place}").address(H323_PORT)
+        address = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]), port
+        if not number:
+            raise ProtocolViolation("it names nobody")
+    except (ConfigurationError, ProtocolViolation, OSError) as error:
+        print(f"voipshift call: {arguments.uri} cannot be called: {error}", file=sys.stderr)
+        return 1
+    from voipshift.demo.h323caller import Call as H323Call
+
+    began = monotonic()
+    call = H323Call(
+        reactor, number, arguments.hold, lambda step: print(f"{monotonic() - began:7.3f} s  {step}", flush=True)
+    )
+    endings: list[Ended] = []
+
+    def finish(ended: Ended) -> None:
+        endings.append(ended)
+        if reactor.running:
+            reactor.callLater(LINGER_S, _stop, reactor)
+
+    call.ended.addCallback(finish)
+    reactor.addSystemEventTrigger("before", "shutdown", call.hang_up)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    reactor.callWhenRunning(call.begin, address)
+    reactor.run()
+    return _told(endings)
+
+
+def _stop(reactor: Reactor) -> None:
+    if reactor.running:
+        reactor.stop()
 
 
 def _hang_up(reactor: Reactor, call: Call) -> Deferred[object]:
