@@ -21,7 +21,9 @@ from voipshift.balance.workload import Watermarks, Workload
 from voipshift.node import FULL
 
 
-def workload(*sampled: Sampled, ongoing_calls: float = math.inf, **how: Watermarks) -> tuple[Workload, list[int]]:
+def workload(
+    *sampled: Sampled, ongoing_calls: float = math.inf, watermarks: Watermarks = Watermarks()
+) -> tuple[Workload, list[int]]:
     calls = [0]
     made = Workload(
         ongoing_calls=ongoing_calls,
@@ -29,7 +31,7 @@ def workload(*sampled: Sampled, ongoing_calls: float = math.inf, **how: Watermar
         occupied=lambda: calls[0],
         now=0.0,
         sampled=sampled,
-        **how,
+        watermarks=watermarks,
     )
     return made, calls
 

@@ -78,9 +78,7 @@ class LabTests(SynchronousTestCase):
 
 def outcome(refused: int, pooled: int, offered: int = 10_000) -> Outcome:
     measured = run("random", Scenario(servers=1, slots=20, calls=500))
-    return Outcome(
-        **{**asdict(measured), "refused": refused, "pooled_refused": pooled, "offered": offered}
-    )
+    return Outcome(**{**asdict(measured), "refused": refused, "pooled_refused": pooled, "offered": offered})
 
 
 class FigureTests(SynchronousTestCase):

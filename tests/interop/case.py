@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -35,8 +36,10 @@ class InteropTestCase(TestCase):
         missing = [program for program in ("setpriv", *self.needs) if shutil.which(program) is None]
         if missing:
             self.fail(f"not installed: {', '.join(missing)}")
-        self.folder = Path(self.mktemp()).resolve()
-        self.folder.mkdir()
+        # Not trial's own, whose path has the test's name in it: baresip cuts a path at 127 characters.
+        folder = tempfile.TemporaryDirectory(prefix="voipshift-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name).resolve()
 
     def run_program(self, *words: str, folder: Path | None = None) -> Program:
         """Start a program; what is left of it when the test is over is ended.
