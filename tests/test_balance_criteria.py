@@ -17,12 +17,12 @@ from voipshift.balance.criteria import (
     Rate,
     Sampled,
 )
-from voipshift.balance.workload import Watermarks, Workload
+from voipshift.balance.workload import EXACT, Watermarks, Workload
 from voipshift.node import FULL
 
 
 def workload(
-    *sampled: Sampled, ongoing_calls: float = math.inf, watermarks: Watermarks = Watermarks()
+    *sampled: Sampled, ongoing_calls: float = math.inf, watermarks: Watermarks = EXACT
 ) -> tuple[Workload, list[int]]:
     calls = [0]
     made = Workload(
