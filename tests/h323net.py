@@ -24,7 +24,7 @@ from voipshift.calls.table import Call, CallTable
 from voipshift.errors import Refused
 from voipshift.h323 import signalling, tpkt
 from voipshift.h323.portal import ACCEPT, DOOR, Portal
-from voipshift.h323.server import Line, Server
+from voipshift.h323.server import Server
 from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
 
 HERE = "192.0.2.7"
@@ -158,8 +158,8 @@ class Connector:
         self.factory.clientConnectionFailed(self, Failure(ConnectionRefusedError()))
 
 
-def attach(wire: Wire, line: Line) -> None:
-    """Let a line of the node have its end of a connection."""
+def attach(wire: Wire, line: Any) -> None:
+    """Let a line have its end of a connection."""
     wire.received, wire.lost = line.dataReceived, line.connectionLost
     line.makeConnection(wire)
 

@@ -116,7 +116,7 @@ class DemoArgumentTests(SynchronousTestCase):
         """Three nodes, 200 calls, 50 a second, two seconds each, from port 15060."""
         given = vars(self.handed("run", "demo"))
         del given["run"]
-        expected = {"nodes": 3, "calls": 200, "rate": 50.0, "hold": 2.0, "base_port": 15060}
+        expected = {"nodes": 3, "calls": 200, "rate": 50.0, "hold": 2.0, "base_port": 15060, "h323_calls": 0}
         self.assertEqual(given, {**expected, "set": [], "serve": False, "json": False})
 
     def test_demo_settings_add_up(self) -> None:

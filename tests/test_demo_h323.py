@@ -8,6 +8,7 @@ from tests.h323net import GATEWAY, HERE, MEMBER, DoorTestCase, Peer, Wire, attac
 from tests.test_h323_server import ALERTING, CONNECT, release
 from voipshift.demo.caller import Ended
 from voipshift.demo.h323caller import Call, channels
+from voipshift.demo.h323gateway import Gateway
 from voipshift.demo.summary import Outcome
 from voipshift.h323 import q931, signalling
 from voipshift.h323.portal import ACCEPT
@@ -89,6 +90,15 @@ class CallerTests(DoorTestCase):
         call.hang_up()
         self.network.pass_time(0)
         self.assertEqual(self.endings[1].reason, "given up")
+
+    def test_gateway(self) -> None:
+        """The demo's own gateway answers: caller, node and gateway, all of them real."""
+        gateway = Gateway()
+        self.network.there[GATEWAY] = lambda wire: attach(wire, gateway.buildProtocol(None))
+        self.place()
+        self.assertEqual((gateway.answered, len(self.table), len(self.answered)), (1, 1, 1))
+        self.network.pass_time(3.1)
+        self.assertEqual((self.endings[0].outcome, len(self.table)), (Outcome.COMPLETED, 0))
 
     def test_channels(self) -> None:
         """None is proposed where the address is not of IPv4."""

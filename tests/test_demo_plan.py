@@ -37,6 +37,18 @@ class PortsTest(SynchronousTestCase):
         self.assertEqual(nodes["member1"]["group"]["listen"], "127.0.0.1:15075")
         self.assertEqual(nodes["member1"]["group"]["members"], ["127.0.0.1:15065", "127.0.0.1:15085"])
 
+    def test_h323(self) -> None:
+        """Three more ports of each node, and a gateway of its own; without H.323 nothing of it is there."""
+        made = plan(nodes=2, offered=100, base_port=15060, h323=True)
+        nodes = tables(made)
+        self.assertEqual(
+            nodes["member1"]["h323"],
+            {"listen": "127.0.0.1:15072", "accept": "127.0.0.1:15073", "ras": "127.0.0.1:15074"},
+        )
+        self.assertEqual(nodes["primary"]["gateways"][1]["address"], "127.0.0.1:15962")
+        self.assertEqual(nodes["primary"]["gateways"][1]["protocol"], "h323")
+        self.assertNotIn("h323", tables(laid_out())["primary"])
+
     def test_the_gateway_is_beyond_all_nodes(self) -> None:
         made = laid_out(nodes=90)
         self.assertEqual(made.gateway, ("127.0.0.1", 15960))

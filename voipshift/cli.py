@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add = command(demo, "Start a group on loopback, place calls at its primary and show how they shift.").add_argument
     add("--nodes", type=_whole(1, 90), default=3, metavar="N", help="how many nodes (default: %(default)s)")
     add("--calls", type=_whole(1, 1_000_000), default=200, metavar="N", help="how many calls (default: %(default)s)")
+    add("--h323-calls", type=_whole(0, 1_000_000), default=0, metavar="N", help="how many more by H.323 (default: 0)")
     add("--rate", type=_above_zero, default=50.0, metavar="N", help="calls a second (default: 50)")
     add("--hold", type=_above_zero, default=2.0, metavar="SECONDS", help="how long each call lasts (default: 2)")
     add(

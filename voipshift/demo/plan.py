@@ -1,8 +1,9 @@
 """What the demo starts: each node's name, ports and limit, written as the TOML that the node reads.
 
 Node k (0 is the ``primary``) has base-port + 10 k for SIP, + 5 for the group's datagrams and + 7 for its second SIP
-port.  ``--set`` is applied last, so that it can change every key; whether the result makes sense is for the node to
-say, which checks its whole configuration before it listens.
+port; with H.323, + 2 for its front port, + 3 for its accept port and + 4 for RAS.  ``--set`` is applied last, so that
+it can change every key; whether the result makes sense is for the node to say, which checks its whole configuration
+before it listens.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ KEY_FILE = "group.key"
 #: Ports of one node, from its own first one.
 GROUP_OFFSET = 5
 SECOND_SIP_OFFSET = 7
+H323_OFFSETS = {"listen": 2, "accept": 3, "ras": 4}
 PORTS_PER_NODE = 10
 #: Ports of the demo itself, from the base port.
 GATEWAY_OFFSET = 900
+H323_GATEWAY_OFFSET = 902
 OBSERVER_OFFSET = 905
 #: What fits between the base port and the gateway's.
 MAX_NODES = GATEWAY_OFFSET // PORTS_PER_NODE
@@ -54,14 +57,23 @@ class NodePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A group, and the demo's own two ports beside it."""
+    """A group, and the demo's own ports beside it."""
 
     nodes: tuple[NodePlan, ...]
     gateway: Address
     observer: Address
+    h323_gateway: Address
 
 
-def plan(*, nodes: int, offered: float, base_port: int, settings: Sequence[str] = (), alone: bool = False) -> Plan:
+def plan(
+    *,
+    nodes: int,
+    offered: float,
+    base_port: int,
+    settings: Sequence[str] = (),
+    alone: bool = False,
+    h323: bool = False,
+) -> Plan:
     """Lay out a group.
 
     :param nodes: how many nodes the group has
@@ -69,6 +81,7 @@ def plan(*, nodes: int, offered: float, base_port: int, settings: Sequence[str] 
     :param base_port: the primary's SIP port; all others follow from it
     :param settings: the ``KEY=VALUE`` of each ``--set``
     :param alone: only the primary of that group, with the limit that it has there and no members
+    :param h323: they speak H.323 too
     :raises ConfigurationError: the ports do not fit, or a setting cannot be read
     """
     if not 1 <= nodes <= MAX_NODES:
@@ -77,11 +90,12 @@ def plan(*, nodes: int, offered: float, base_port: int, settings: Sequence[str] 
         raise ConfigurationError("", "--base-port", f"{base_port} is not a port from 1 to {65535 - OBSERVER_OFFSET}")
     names = [PRIMARY] + [f"member{k}" for k in range(1, nodes)]
     gateway = (LOOPBACK, base_port + GATEWAY_OFFSET)
+    h323_gateway = (LOOPBACK, base_port + H323_GATEWAY_OFFSET)
     changes = [_setting(text, names) for text in settings]
     plans = []
     for k, name in enumerate(names[:1] if alone else names):
         ports = [base_port + PORTS_PER_NODE * j + GROUP_OFFSET for j in range(1 if alone else nodes) if j != k]
-        tables = {
+        tables: dict[str, Any] = {
             "node": {"name": name},
             "sip": {
                 "listen": [_sip_listen(base_port + PORTS_PER_NODE * k + offset) for offset in (0, SECOND_SIP_OFFSET)]
@@ -95,11 +109,15 @@ def plan(*, nodes: int, offered: float, base_port: int, settings: Sequence[str] 
             "gateways": [{"address": text_of(gateway), "prefixes": [""]}],
             "access": {"trusted": ["127.0.0.0/8"], "open": True},
         }
+        if h323:
+            ports_of = {key: base_port + PORTS_PER_NODE * k + offset for key, offset in H323_OFFSETS.items()}
+            tables["h323"] = {key: f"{LOOPBACK}:{port}" for key, port in ports_of.items()}
+            tables["gateways"].append({"address": text_of(h323_gateway), "protocol": "h323", "prefixes": [""]})
         for node, path, value in changes:
             if node in (None, name):
                 _put(tables, path, value)
         plans.append(NodePlan(name, tables))
-    return Plan(tuple(plans), gateway, (LOOPBACK, base_port + OBSERVER_OFFSET))
+    return Plan(tuple(plans), gateway, (LOOPBACK, base_port + OBSERVER_OFFSET), h323_gateway)
 
 
 def text_of(address: Address) -> str:

@@ -17,7 +17,8 @@ from typing import Any, cast
 
 from rich.console import Console
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorCore, IReactorFDSet
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorCore, IReactorFDSet, IReactorTCP
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
@@ -32,6 +33,7 @@ from voipshift.demo.table import LiveTable, Row, comparison
 from voipshift.demo.traffic import Traffic
 from voipshift.errors import ConfigurationError, VoipshiftError
 from voipshift.group import keys
+from voipshift.h323 import require
 from voipshift.node import Address
 from voipshift.sip.uri import SipUri
 from voipshift.udp import DatagramPort, Received, open_port
@@ -49,7 +51,7 @@ FIRST_NUMBER = 1000
 INTERRUPTED = 130
 
 
-class Reactor(node_processes.Reactor, IReactorCore, IReactorFDSet):
+class Reactor(node_processes.Reactor, IReactorCore, IReactorFDSet, IReactorTCP):
     """What the demo needs of a reactor."""
 
 
@@ -113,6 +115,8 @@ class Demo:
                 port = self._open(closing, "the gateway", group_plan.gateway, gateway.received)
                 gateway.begin(port.send, port.address)
                 closing.callback(gateway.stop)
+                if arguments.h323_calls:
+                    self._open_h323(closing, group_plan.h323_gateway)
                 if arguments.serve:
                     await self._serve(processes, group_plan)
                 runs = {f"group of {arguments.nodes}": await self._run(processes, group_plan, "The group")}
@@ -152,14 +156,19 @@ class Demo:
             port = self._open(closing, "the caller", (LOOPBACK, 0), caller.received)
             caller.begin(port.send, port.address)
             closing.callback(caller.stop)
-            self._draw(closing, LiveTable(self._errors, title, arguments.calls), group, summary)
+            self._draw(closing, LiveTable(self._errors, title, arguments.calls + arguments.h323_calls), group, summary)
             primary = text_of(group.nodes[0].settings.sip.listen[0].address)
 
+            calls = arguments.calls + arguments.h323_calls
+
             def place(number: int) -> Deferred[None]:
+                if (number + 1) * arguments.h323_calls // calls > number * arguments.h323_calls // calls:
+                    front = group.nodes[0].settings.h323.listen
+                    return self._call_h323(FIRST_NUMBER + number, front).addCallback(_count, summary)
                 uri = SipUri.parse(f"sip:{FIRST_NUMBER + number}@{primary}")
                 return caller.call(uri, hold_s=arguments.hold).addCallback(_count, summary)
 
-            await Traffic(self._reactor, calls=arguments.calls, rate=arguments.rate, place=place).run()
+            await Traffic(self._reactor, calls=calls, rate=arguments.rate, place=place).run()
             await group.observer.last_word({node.name for node in group.nodes if node.alive})
             summary.nodes = group.observer.figures()
         await processes.stop()
@@ -220,11 +229,35 @@ class Demo:
         arguments = self._arguments
         return plan(
             nodes=arguments.nodes,
-            offered=min(arguments.calls, arguments.rate * arguments.hold),
+            offered=min(arguments.calls + arguments.h323_calls, arguments.rate * arguments.hold),
             base_port=arguments.base_port,
             settings=arguments.set or (),
             alone=alone,
+            h323=bool(arguments.h323_calls),
         )
+
+    def _open_h323(self, closing: ExitStack, address: Address) -> None:
+        """The gateway of H.323."""
+        require("", "--h323-calls")
+        from voipshift.demo.h323gateway import Gateway as H323Gateway  # needs pycrate, as the caller does
+
+        gateway = H323Gateway()
+        try:
+            port = self._reactor.listenTCP(address[1], gateway, interface=address[0])
+        except CannotListenError as error:
+            reason = f"{error.socketError.strerror}"
+            raise NotStarted(f"the H.323 gateway's port {text_of(address)} cannot be opened: {reason}") from None
+        closing.callback(gateway.stop)
+        closing.callback(port.stopListening)
+
+    def _call_h323(self, number: int, front: Address | None) -> Deferred[Ended]:
+        """Place one call of H.323."""
+        from voipshift.demo.h323caller import Call as H323Call
+
+        assert front is not None
+        call = H323Call(self._reactor, str(number), self._arguments.hold, lambda step: None)
+        call.begin(front)
+        return call.ended
 
     def _say_ended(self, how: str, node: NodeProcess) -> str:
         if not self._stopping:
@@ -274,10 +307,11 @@ def _rows(group: Group) -> list[Row]:
 def _doors(node: NodeProcess) -> dict[str, Any]:
     """What ``--serve`` says of a node; a door that it has not is null."""
     settings = node.settings
+    front = settings.h323.listen
     return {
         "name": node.name,
         "sip": text_of(settings.sip.listen[0].address),
-        "h323": None,
+        "h323": None if front is None else text_of(front),
         "http": None,
         "config": settings.file,
         "pid": node.pid,
