@@ -7,13 +7,14 @@ from typing import Any
 
 from tests.locations import sqlite_at_once
 from tests.sipnet import HERE, Peer, SipNetTestCase
-from voipshift import config, reception, tap
+from voipshift import config, tap
 from voipshift.node import Address
 from voipshift.sip import digest
 from voipshift.sip.auth import Secrets
 from voipshift.sip.digest import Credentials
 from voipshift.sip.message import Request, Response
 from voipshift.store.sqlite import SqliteStore
+from voipshift.wiring import reception
 
 REALM = "voipshift"
 PASSWORD = "wonder land"

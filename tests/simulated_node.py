@@ -14,7 +14,7 @@ from tests.simulated_network import NodeCall, NodeClock
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
 from voipshift.balance.workload import Workload
-from voipshift.delegation import Delegation
+from voipshift.delegation.chain import Delegation
 from voipshift.errors import Refused
 from voipshift.group.exchange import Exchange
 from voipshift.group.keys import Keys

@@ -23,11 +23,11 @@ from twisted.python.failure import Failure
 from tests.simulated_network import Agenda, Network
 from tests.simulated_node import DOOR, REPORT_INTERVAL_S, Broken, Node
 from voipshift.balance.rule import Rule
-from voipshift.delegation import StartChain
+from voipshift.delegation.chain import StartChain
+from voipshift.delegation.polling import Poll
 from voipshift.errors import Refused
 from voipshift.group.envelope import Stream
 from voipshift.node import Acceptance, Address, CallAttempt
-from voipshift.polling import Poll
 
 
 @dataclass

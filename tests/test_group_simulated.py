@@ -16,11 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.simulated_node import DEADLINE_S, LEASE_S, REPORT_INTERVAL_S, Node
 from tests.simulation import Client, Group
 from voipshift.balance.rule import Rule
-from voipshift.delegation import StartChain
+from voipshift.delegation.chain import StartChain
+from voipshift.delegation.polling import Poll, polling
+from voipshift.delegation.racing import racing
 from voipshift.errors import Refused
 from voipshift.node import Acceptance
-from voipshift.polling import Poll, polling
-from voipshift.racing import racing
 
 ALWAYS = Rule(theta=0.0, delta=0.0)
 LOWEST = replace(Rule.SEED, choose="lowest")

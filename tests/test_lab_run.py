@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance.rule import Rule
-from voipshift.delegation import Delegation
+from voipshift.delegation.chain import Delegation
 from voipshift.lab.eventqueue import EventQueue
 from voipshift.lab.holding import Exponential
 from voipshift.lab.measures import Measures

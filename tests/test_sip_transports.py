@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from tests.sipnet import GATEWAY, HERE, MEMBER, PHONE, SPARE, Network, Peer, SipNetTestCase, settings, word
-from voipshift import config, tap, tcp
+from voipshift import config, tap
 from voipshift.node import Acceptance, Address, Load, NodeIdentity
 from voipshift.sip.message import Request, Response
 from voipshift.sip.server import SipServer
 from voipshift.sip.transaction import Hop
+from voipshift.wiring import tcp
 
 TCP_HERE = ("192.0.2.1", 5062)
 TCP_MEMBER = ("192.0.2.2", 5062)

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
-from voipshift import config, h225, tcp
+from voipshift import config
 from voipshift.alarm import Alarm
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
@@ -33,21 +33,22 @@ from voipshift.calls.proxy import Proxy
 from voipshift.calls.quality import Quality
 from voipshift.calls.route import Routing
 from voipshift.calls.table import Call, CallTable
-from voipshift.collection import chain_of
-from voipshift.delegation import Delegation
-from voipshift.doors import advertised, identity_of, listeners_of
+from voipshift.delegation.chain import Delegation
+from voipshift.delegation.collection import chain_of
 from voipshift.errors import ConfigurationError, NoAnswer
-from voipshift.gauge import Gauge, workload_of
 from voipshift.group import keys
 from voipshift.group.bus import Bus
 from voipshift.group.exchange import Exchange
 from voipshift.node import Acceptance, Address, CallAttempt, Load
-from voipshift.reception import Reception
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
-from voipshift.standing import Standing
 from voipshift.udp import DatagramPort, open_multicast, open_port
+from voipshift.wiring import h225, tcp
+from voipshift.wiring.doors import advertised, identity_of, listeners_of
+from voipshift.wiring.gauge import Gauge, workload_of
+from voipshift.wiring.reception import Reception
+from voipshift.wiring.standing import Standing
 
 #: An address that is neither trusted nor authenticated holds at most this share of the limit as open leases, but always
 #: two.

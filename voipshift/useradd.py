@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred, maybeDeferred
 
 from voipshift import config
 from voipshift.errors import ConfigurationError
-from voipshift.reception import Store, location_of
 from voipshift.sip.auth import Secrets
 from voipshift.store import redis, sqlite, userfile
+from voipshift.wiring.reception import Store, location_of
 
 _NAME = re.compile(r"[!-~]{1,128}", re.ASCII)
 _NOT_IN_NAMES = frozenset(':"\\@;')

@@ -15,7 +15,7 @@ from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.rule import Rule
 from voipshift.balance.workload import Workload
-from voipshift.delegation import Delegation
+from voipshift.delegation.chain import Delegation
 from voipshift.errors import Refused
 from voipshift.group.reports import Schedule
 from voipshift.lab.asking import Asking

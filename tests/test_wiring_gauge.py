@@ -14,7 +14,7 @@ from voipshift import config, tap
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Number
 from voipshift.balance.estimate import Model
 from voipshift.balance.workload import Workload
-from voipshift.gauge import Gauge, sampled_criteria
+from voipshift.wiring.gauge import Gauge, sampled_criteria
 
 #: What the criteria measure, while nothing happens.
 GIVEN: dict[str, Any] = {

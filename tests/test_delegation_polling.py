@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from tests.test_delegation import ATTEMPT, DelegationTestCase, accepted_by, said
+from tests.test_delegation_chain import ATTEMPT, DelegationTestCase, accepted_by, said
 from voipshift.balance.rule import Rule
+from voipshift.delegation.polling import polling
 from voipshift.errors import Refused
-from voipshift.polling import polling
 
 
 class PollingTests(DelegationTestCase):

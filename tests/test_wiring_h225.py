@@ -9,10 +9,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift import config
-from voipshift.doors import identity_of, listeners_of
 from voipshift.errors import ConfigurationError
-from voipshift.h225 import plan_of
 from voipshift.tap import Node
+from voipshift.wiring.doors import identity_of, listeners_of
+from voipshift.wiring.h225 import plan_of
 
 NODE = """
 [node]

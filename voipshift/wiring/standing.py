@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from voipshift.calls.quality import Quality
     from voipshift.calls.table import CallTable
     from voipshift.config import NodeSettings
-    from voipshift.delegation import Delegation
+    from voipshift.delegation.chain import Delegation
 
 
 class Standing:

@@ -3,17 +3,17 @@
 ``reports``
     It believes what the others report of their own accord and what each answer brings.  Nothing is waited for.
 ``poll``
-    It polls them at the time of the decision: :mod:`voipshift.polling`.
+    It polls them at the time of the decision: :mod:`voipshift.delegation.polling`.
 ``race``
-    It asks several at once, and the first one that accepts knows best: :mod:`voipshift.racing`.
+    It asks several at once, and the first one that accepts knows best: :mod:`voipshift.delegation.racing`.
 """
 
 from __future__ import annotations
 
 from voipshift.config import BalanceSettings
-from voipshift.delegation import StartChain
-from voipshift.polling import Poll, polling
-from voipshift.racing import racing
+from voipshift.delegation.chain import StartChain
+from voipshift.delegation.polling import Poll, polling
+from voipshift.delegation.racing import racing
 
 
 def chain_of(balance: BalanceSettings, poll: Poll) -> StartChain | None:

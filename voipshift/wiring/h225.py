@@ -13,13 +13,13 @@ from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.table import Call, CallTable
-from voipshift.delegation import Delegation
-from voipshift.doors import RAS, advertised
+from voipshift.delegation.chain import Delegation
 from voipshift.errors import ConfigurationError
 from voipshift.h323 import require
 from voipshift.node import Address
 from voipshift.sip.sources import Sources
 from voipshift.udp import DatagramPort, open_port
+from voipshift.wiring.doors import RAS, advertised
 
 #: Other gatekeepers that a terminal is told of.
 MAX_ALTERNATES = 8

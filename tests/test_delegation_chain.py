@@ -13,7 +13,7 @@ from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.rule import Rule
 from voipshift.balance.workload import Workload
-from voipshift.delegation import RETURN_S, Delegation
+from voipshift.delegation.chain import RETURN_S, Delegation
 from voipshift.errors import NoAnswer, Refused
 from voipshift.node import FULL, Acceptance, CallAttempt, Load, NodeIdentity
 

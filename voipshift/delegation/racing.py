@@ -1,9 +1,9 @@
 """A race: several members are asked at once, and the first one that accepts has the call.
 
-The chain is that of :mod:`voipshift.delegation`, but where it would ask one member it draws more of them by the same
-rule, without those drawn before, until it has so many or the rule would ask no other.  The first acceptance is taken.
-The asks of the others are cancelled, which withdraws the leases that they gave or are about to give; a lease that
-comes all the same is given back.  When all have refused, the rule goes on as after one refusal.
+The chain is that of :mod:`voipshift.delegation.chain`, but where it would ask one member it draws more of them by the
+same rule, without those drawn before, until it has so many or the rule would ask no other.  The first acceptance is
+taken. The asks of the others are cancelled, which withdraws the leases that they gave or are about to give; a lease
+that comes all the same is given back.  When all have refused, the rule goes on as after one refusal.
 
 Each of them is told of the others as visited, as far as the hop limit goes, so that it asks none of them, and asks on
 at all only where that limit leaves something: otherwise each would start a race of its own.  So the hops of a call that
@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from voipshift.balance.members import Member
 from voipshift.balance.rule import Ask
-from voipshift.delegation import Chain, Delegation, StartChain
+from voipshift.delegation.chain import Chain, Delegation, StartChain
 from voipshift.errors import NoAnswer, Refused
 from voipshift.node import Acceptance, CallAttempt, Load
 

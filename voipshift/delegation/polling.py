@@ -1,10 +1,10 @@
 """Polling at the time of a decision: before a member is chosen, some or all say how loaded they are now.
 
-The chain is that of :mod:`voipshift.delegation` with one step more.  Lines 3, 4 and 7 of the rule settle most attempts
-without a look at the others (there is room here below the level from which calls are shifted; or all are flagged full;
-or the way is long enough), and those wait for nobody.  For the rest the members are polled, all or so many drawn
-ones, and the rule decides among those that answered in time, by what they answered.  When nobody did, what is
-believed decides, as it does when a member that was then asked refuses: that answer is the freshest load there is.
+The chain is that of :mod:`voipshift.delegation.chain` with one step more.  Lines 3, 4 and 7 of the rule settle most
+attempts without a look at the others (there is room here below the level from which calls are shifted; or all are
+flagged full; or the way is long enough), and those wait for nobody.  For the rest the members are polled, all or so
+many drawn ones, and the rule decides among those that answered in time, by what they answered.  When nobody did, what
+is believed decides, as it does when a member that was then asked refuses: that answer is the freshest load there is.
 
 A decision costs a round trip more, and two datagrams for each member polled.
 """
@@ -19,7 +19,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from voipshift.balance.rule import Ask, Verdict
-from voipshift.delegation import Chain, Delegation, StartChain
+from voipshift.delegation.chain import Chain, Delegation, StartChain
 from voipshift.node import Acceptance, CallAttempt, Load
 
 #: ``poll(names, timeout_s)``: the names of those that reported in time, when all did or time is up.

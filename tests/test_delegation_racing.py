@@ -5,9 +5,9 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 
-from tests.test_delegation import ATTEMPT, DelegationTestCase, accepted_by, said
+from tests.test_delegation_chain import ATTEMPT, DelegationTestCase, accepted_by, said
+from voipshift.delegation.racing import racing
 from voipshift.errors import NoAnswer, Refused
-from voipshift.racing import racing
 
 
 class RacingTests(DelegationTestCase):
