@@ -86,12 +86,10 @@ class SipUriTests(SynchronousTestCase):
                 SipUri.parse(text[:end])
 
     def test_parameters(self) -> None:
-        """A parameter is put in or taken out of a copy."""
-        uri = SipUri.parse("sip:bob@example.com;lr")
-        leased = uri.with_parameter("lease", "00ff")
-        self.assertEqual(str(leased), "sip:bob@example.com;lr;lease=00ff")
+        """A parameter is taken out of a copy."""
+        leased = SipUri.parse("sip:bob@example.com;lr;lease=00ff")
         self.assertEqual(str(leased.without_parameter("lease")), "sip:bob@example.com;lr")
-        self.assertEqual(str(uri), "sip:bob@example.com;lr")
+        self.assertEqual(str(leased), "sip:bob@example.com;lr;lease=00ff")
 
     def test_address(self) -> None:
         """A request goes to maddr or the host, at the port or the scheme's."""

@@ -161,15 +161,9 @@ class SipUri:
     def __repr__(self) -> str:
         return f"<SipUri {self}>"
 
-    def with_parameter(self, name: str, value: str | None = None) -> SipUri:
-        """The same URI with this parameter, in place of one of that name."""
-        return self._with({**self.parameters, name: value})
-
     def without_parameter(self, name: str) -> SipUri:
         """The same URI without this parameter."""
-        return self._with({key: value for key, value in self.parameters.items() if key != name})
-
-    def _with(self, parameters: dict[str, str | None]) -> SipUri:
+        parameters = {key: value for key, value in self.parameters.items() if key != name}
         return SipUri(
             self.user,
             self.host,
