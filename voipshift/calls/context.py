@@ -17,6 +17,7 @@ from voipshift.calls.table import Call
 from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.timers import TIMER_C
+from voipshift.sip.transaction import InviteClient
 
 #: A gateway that sends nothing at all, not even 100, for this long is passed over while another one is left; a member
 #: that a request is passed on to is given up.
@@ -164,10 +165,16 @@ class ResponseContext:
             self._core.cancel(self.current)
 
     def cancelled(self, invite: ServerTransaction) -> None:
-        """The caller sent CANCEL: it goes on to the try under way, whose 487 comes back as any final response does."""
+        """The caller sent CANCEL: it goes on to the try under way, whose 487 comes back as any final response does.
+
+        A gateway that has said nothing yet may not be sent one (section 9.1), and may never say anything: no slot is
+        kept for it.
+        """
         self._cancelled = True
         if self.current is not None and not self._final:
             self._core.cancel(self.current)
+            if self.current.state is InviteClient.CALLING:
+                self._core.start(self, Timer.SILENCE, SILENCE_S)
 
     def _progressed(self, response: Response) -> None:
         self._core.stop(self)

@@ -414,10 +414,10 @@ class Exchange:
                     self._asks.lost(peer)
                     self._polls.lost(peer)
                     if member:
+                        self._log.info("{peer} is a member no more", peer=peer)
                         self._left(peer.name)
-                case Doubled(holder, namesake):
-                    text = "two nodes have one name: {namesake} is ignored, {holder} is used; rename one"
-                    self._log.warn(text, namesake=namesake, holder=holder)
+                case Doubled(used, other):
+                    self._log.warn("two nodes have one name: {b} is ignored, {a} is used; rename one", a=used, b=other)
 
     def _surfaced(self, failure: Failure) -> None:
         self._log.failure("an attempt of a member could not be considered", failure)
