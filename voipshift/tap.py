@@ -16,15 +16,13 @@ from random import Random
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from twisted.python import usage
-from twisted.python.failure import Failure
 
 from voipshift import config
 from voipshift.alarm import Alarm
-from voipshift.balance.leases import Lease, Leases
+from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
@@ -35,11 +33,11 @@ from voipshift.calls.route import Routing
 from voipshift.calls.table import Call, CallTable
 from voipshift.delegation.chain import Delegation
 from voipshift.delegation.collection import chain_of
-from voipshift.errors import ConfigurationError, NoAnswer
+from voipshift.errors import ConfigurationError
 from voipshift.group import keys
 from voipshift.group.bus import Bus
 from voipshift.group.exchange import Exchange
-from voipshift.node import Acceptance, Address, CallAttempt, Load
+from voipshift.node import Address, Load
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
@@ -47,14 +45,13 @@ from voipshift.udp import DatagramPort, open_multicast, open_port
 from voipshift.wiring import h225, tcp
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
+from voipshift.wiring.membership import Alone, Grouped, Membership
 from voipshift.wiring.reception import Reception
 from voipshift.wiring.standing import Standing
 
 #: An address that is neither trusted nor authenticated holds at most this share of the limit as open leases, but always
 #: two.
 SHARE_PER_CLIENT = 0.05
-#: How often the names of configured members are looked up again: one may come up, or move, while the node runs.
-LOOK_UP_S = 30.0
 #: How often the registrations that this node holds are counted.
 COUNT_S = 5.0
 #: How many leases an untrusted address may hold where the limit of calls is "unlimited".
@@ -108,7 +105,6 @@ class Node(Service):
     def __init__(self, settings: config.Settings, reactor: Any) -> None:
         self._settings = settings
         self._reactor = reactor
-        self._log = Logger()
         now: Callable[[], float] = reactor.seconds
         random = Random()
         name = settings.node.name
@@ -140,13 +136,13 @@ class Node(Service):
             workload=self.workload,
             leases=self.leases,
             members=self.members,
-            ask=self._ask,
-            withdraw=self._give_back,
+            ask=lambda *asked: self.membership.ask(*asked),
+            withdraw=lambda *given: self.membership.give_back(*given),
             load=self._load,
             now=now,
             random=random,
             deadline_s=settings.balance.deadline_s,
-            chain=chain_of(settings.balance, self._poll),
+            chain=chain_of(settings.balance, lambda *asked: self.membership.poll(*asked)),
             select=policy_of(settings).select,
         )
         self.quality = Quality()
@@ -159,7 +155,7 @@ class Node(Service):
             delegation=self.delegation,
             quality=self.quality,
             settings=settings.node,
-            incarnation=lambda: self.exchange.incarnation if self.exchange is not None else 0,
+            incarnation=lambda: self.membership.incarnation,
             now=now,
         )
         plan = h225.plan_of(settings, "sip")
@@ -235,10 +231,8 @@ class Node(Service):
         self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits)
 
         self._lapse = Alarm(reactor, self._lapsed)
-        self._look_up: LoopingCall | None = None
         self._count: LoopingCall | None = None
-        self._bus: Bus | None = None
-        self.exchange: Exchange | None = None
+        self.membership: Membership = Alone()
         try:
             self._open_ports()
         except ConfigurationError:
@@ -260,8 +254,7 @@ class Node(Service):
         rooms = h225.Rooms(self.table, self.delegation, self.leases, self.members, self.reception.sources)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
         if settings.group is not None:
-            port = self._open("group.listen", settings.group.listen, self._group_received)
-            self.exchange = self._exchange(settings.group, port)
+            self.membership = self._membership(settings.group)
 
     def _open(self, key: str, address: Address, received: Callable[[bytes, Address], None]) -> DatagramPort:
         try:
@@ -272,15 +265,20 @@ class Node(Service):
         self._ports.append(port)
         return port
 
-    def _exchange(self, group: config.GroupSettings, port: DatagramPort) -> Exchange:
+    def _membership(self, group: config.GroupSettings) -> Grouped:
+        def received(octets: bytes, source: Address) -> None:
+            exchange.received(octets, source)
+
+        port = self._open("group.listen", group.listen, received)
         if group.multicast is not None:
             try:
-                self._ports.append(open_multicast(group.multicast, group.listen[0], port, self._group_received))
+                self._ports.append(open_multicast(group.multicast, group.listen[0], port, received))
             except OSError as error:
                 raise ConfigurationError(self._settings.file, "group.multicast", f"{error.strerror}") from None
+        bus = None
         if group.bus is not None:
-            self._bus = Bus(group.bus, self._bus_received, self._reactor, self._settings.file)
-        return Exchange(
+            bus = Bus(group.bus, lambda octets: received(octets, ("", 0)), self._reactor, self._settings.file)
+        exchange = Exchange(
             clock=self._reactor,
             send=port.send,
             keys=self._keys,
@@ -298,8 +296,10 @@ class Node(Service):
             consider=self.delegation.consider,
             withdraw=self._withdrawn,
             lapsed=lambda attempt, lease: None,
-            bus=self._bus.publish if self._bus is not None else None,
+            bus=bus.publish if bus is not None else None,
         )
+        names = [member for member in group.members if not is_ip_address(member[0])]
+        return Grouped(self._reactor, exchange, bus, names)
 
     def startService(self) -> None:
         Service.startService(self)
@@ -313,24 +313,13 @@ class Node(Service):
         self.streams.start()
         self.h323.start()
         self._gauge.start()
-        if self.exchange is not None:
-            self.exchange.start()
-            if self._bus is not None:
-                self._bus.start()
-            self._look_up = LoopingCall(self._look_up_members)
-            self._look_up.clock = self._reactor
-            self._look_up.start(LOOK_UP_S)
+        self.membership.start()
 
     def stopService(self) -> Deferred[Any] | None:
         Service.stopService(self)
         if self._count is not None:
             self._count.stop()
-        if self._look_up is not None and self._look_up.running:
-            self._look_up.stop()
-        if self.exchange is not None:
-            self.exchange.stop()
-        if self._bus is not None:
-            self._bus.stop()
+        self.membership.stop()
         self._gauge.stop()
         self.sip.stop()
         self._lapse.stop()
@@ -344,41 +333,7 @@ class Node(Service):
             port.stop()
         self._ports.clear()
 
-    def _look_up_members(self) -> None:
-        """Members that are configured by a DNS name."""
-        assert self._settings.group is not None and self.exchange is not None
-        for host, port in self._settings.group.members:
-            if not is_ip_address(host):
-                found = self._reactor.resolve(host)
-                found.addCallbacks(self._looked_up, self._not_found, callbackArgs=(port,), errbackArgs=(host,))
-
-    def _looked_up(self, host: str, port: int) -> None:
-        if self.exchange is not None and self.running:
-            self.exchange.add_member((host, port))
-
-    def _not_found(self, failure: Failure, host: str) -> None:
-        self._log.warn("group.members: {host}: {reason}", host=host, reason=failure.getErrorMessage())
-
     # What the rooms need of each other.
-
-    def _bus_received(self, octets: bytes) -> None:
-        self._group_received(octets, ("", 0))
-
-    def _group_received(self, octets: bytes, source: Address) -> None:
-        assert self.exchange is not None
-        self.exchange.received(octets, source)
-
-    def _ask(self, member: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]:
-        if self.exchange is None:
-            raise NoAnswer(True)
-        return self.exchange.ask(member, attempt, path, left_s)
-
-    def _poll(self, names: list[str], timeout_s: float) -> Deferred[frozenset[str]]:
-        return self.exchange.poll(names, timeout_s) if self.exchange is not None else succeed(frozenset())
-
-    def _give_back(self, acceptance: Acceptance, attempt: bytes) -> None:
-        if self.exchange is not None:
-            self.exchange.give_back(acceptance, attempt)
 
     def _whose(self, address: Address) -> str | None:
         if address in self._places:
@@ -409,8 +364,7 @@ class Node(Service):
     def _load(self) -> Load:
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
         load = self.standing.load()
-        if self.exchange is not None:
-            self.exchange.workload_changed(load)
+        self.membership.workload_changed(load)
         deadline = self.leases.next_deadline()
         if deadline is not None:
             self._lapse.no_later_than(deadline)
@@ -433,11 +387,7 @@ class Node(Service):
     def _lapsed(self, now: float) -> float:
         lapsed = self.leases.lapse(now)
         if lapsed:
-            self._tell_lapsed(lapsed)
+            self.membership.tell_lapsed(lapsed)
             self._load()
         deadline = self.leases.next_deadline()
         return math.inf if deadline is None else deadline
-
-    def _tell_lapsed(self, lapsed: list[Lease]) -> None:
-        if self.exchange is not None:
-            self.exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])

@@ -1,0 +1,129 @@
+"""A node's membership of its group: the exchange, the bus, and the look-up of members that have a DNS name.
+
+A node that stands alone has :class:`Alone`, which asks nobody and tells nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voipshift.balance.leases import Lease
+from voipshift.errors import NoAnswer
+from voipshift.group.bus import Bus
+from voipshift.group.exchange import Exchange
+from voipshift.node import Acceptance, CallAttempt, Load
+
+#: How often the names of configured members are looked up again: one may come up, or move, while the node runs.
+LOOK_UP_S = 30.0
+
+
+class Membership(Protocol):
+    """What the rooms of a node need of its group."""
+
+    @property
+    def incarnation(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def ask(self, member: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]: ...
+    def poll(self, names: list[str], timeout_s: float) -> Deferred[frozenset[str]]: ...
+    def give_back(self, acceptance: Acceptance, attempt: bytes) -> None: ...
+    def tell_lapsed(self, lapsed: Iterable[Lease]) -> None: ...
+    def workload_changed(self, load: Load) -> None: ...
+
+
+class Alone:
+    """The membership of a node without ``[group]``."""
+
+    incarnation = 0
+
+    def start(self) -> None:
+        """There is nobody to speak to."""
+
+    def stop(self) -> None:
+        """There is nobody to leave."""
+
+    def ask(self, member: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]:
+        """Nobody can be asked.
+
+        :raises NoAnswer: always
+        """
+        raise NoAnswer(True)
+
+    def poll(self, names: list[str], timeout_s: float) -> Deferred[frozenset[str]]:
+        """Nobody answers."""
+        return succeed(frozenset())
+
+    def give_back(self, acceptance: Acceptance, attempt: bytes) -> None:
+        """Nobody gave a lease."""
+
+    def tell_lapsed(self, lapsed: Iterable[Lease]) -> None:
+        """Nobody else asked for them."""
+
+    def workload_changed(self, load: Load) -> None:
+        """Nobody is told."""
+
+
+class Grouped:
+    """The membership of a node that has a group.
+
+    :param reactor: time, and the look-up of names
+    :param exchange: what is said to the members
+    :param bus: where else reports go; None where they go nowhere else
+    :param names: the members that are configured by a DNS name, each with its port
+    """
+
+    def __init__(self, reactor: Any, exchange: Exchange, bus: Bus | None, names: Iterable[tuple[str, int]]) -> None:
+        self._reactor = reactor
+        self._exchange = exchange
+        self._bus = bus
+        self._names = tuple(names)
+        self._look_up = LoopingCall(self._look_up_members)
+        self._look_up.clock = reactor
+        self._log = Logger()
+        self.ask: Callable[[str, CallAttempt, tuple[Load, ...], float], Deferred[Acceptance]] = exchange.ask
+        self.poll: Callable[[list[str], float], Deferred[frozenset[str]]] = exchange.poll
+        self.give_back: Callable[[Acceptance, bytes], None] = exchange.give_back
+        self.workload_changed: Callable[[Load], None] = exchange.workload_changed
+
+    @property
+    def incarnation(self) -> int:
+        """Of this boot, as the group knows it."""
+        return self._exchange.incarnation
+
+    def start(self) -> None:
+        """Speak to the group."""
+        self._exchange.start()
+        if self._bus is not None:
+            self._bus.start()
+        if self._names:
+            self._look_up.start(LOOK_UP_S)
+
+    def stop(self) -> None:
+        """Leave it."""
+        if self._look_up.running:
+            self._look_up.stop()
+        self._exchange.stop()
+        if self._bus is not None:
+            self._bus.stop()
+
+    def tell_lapsed(self, lapsed: Iterable[Lease]) -> None:
+        """Tell the entries of leases that their clients did not come."""
+        self._exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
+
+    def _look_up_members(self) -> None:
+        for host, port in self._names:
+            found = self._reactor.resolve(host)
+            found.addCallbacks(self._looked_up, self._not_found, callbackArgs=(port,), errbackArgs=(host,))
+
+    def _looked_up(self, host: str, port: int) -> None:
+        if self._look_up.running:
+            self._exchange.add_member((host, port))
+
+    def _not_found(self, failure: Failure, host: str) -> None:
+        self._log.warn("group.members: {host}: {reason}", host=host, reason=failure.getErrorMessage())
