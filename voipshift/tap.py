@@ -38,6 +38,8 @@ from voipshift.group import keys
 from voipshift.group.bus import Bus
 from voipshift.group.exchange import Exchange
 from voipshift.node import Address, Load
+from voipshift.sip.answers import Answers
+from voipshift.sip.identification import Identification
 from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
@@ -207,6 +209,9 @@ class Node(Service):
             tag=self.sip.layer.tag_for,
             wall=time.time,
         )
+        answers = Answers(
+            respond=self.sip.respond, refuse=self.sip.refuse, tag=self.sip.layer.tag_for, draw=random.random
+        )
         self.portal = Portal(
             name=name,
             listeners=self.listeners,
@@ -214,9 +219,8 @@ class Node(Service):
             delegation=self.delegation,
             leases=self.leases,
             carrier=self.proxy,
-            respond=self.sip.respond,
-            refuse=self.sip.refuse,
-            tag=self.sip.layer.tag_for,
+            answers=answers,
+            identification=Identification(listeners=self.listeners, answers=answers),
             group_full=self._group_full,
             trusts=self.reception.sources.trusts,
             anybody=settings.access.open,
@@ -225,7 +229,6 @@ class Node(Service):
             identify_self=settings.sip.identify_self,
             now=now,
             octets=os.urandom,
-            draw=random.random,
         )
         admits = self.reception.sources.admits
         self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits)

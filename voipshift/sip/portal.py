@@ -19,7 +19,6 @@ Requests inside a dialog belong to the proxy, which carries calls.  No socket an
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -29,15 +28,14 @@ from twisted.python.failure import Failure
 
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.answers import Answers
 from voipshift.sip.auth import Party
+from voipshift.sip.identification import LEASE, Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
-from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 
-#: The URI parameter in which a lease travels with the Contact of a 302.
-LEASE = "lease"
 #: The Via parameter by which a member marks a request that it passed on: decide alone.
 PASSED_ON = "passed-on"
 #: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
@@ -45,9 +43,6 @@ PASSED_ON = "passed-on"
 MAX_TARGET = 512
 #: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
 MAX_NAME = 128
-#: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
-#: has, so that clients do not come back all at once.
-RETRY_AFTER_S = ("3", "4", "5", "6", "7")
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE")
 ACCEPT = ("Accept", "application/sdp")
@@ -127,16 +122,13 @@ class Portal:
     :param name: this node's name in the group
     :param listeners: this node's ports: what a redirect to itself and a Via name
     :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
-    :param respond: sends a response in a server transaction
-    :param refuse: sends one that is not repeated unless the client asks again
-    :param tag: the To tag of a response to a request
+    :param answers: what it answers by itself
+    :param identification: tells a client who has accepted its attempt
     :param trusts: whether an address vouches for its callers
     :param anybody: anybody may call
     :param gate: who says who all others are
     :param registrar: who knows where users are; None where REGISTER is not served
     :param group_full: True when a call attempt would be refused right now
-    :param draw: a number from 0 to 1
-    :ivar answered: final responses of its own, by status
     """
 
     def __init__(
@@ -148,9 +140,8 @@ class Portal:
         delegation: Delegation,
         leases: Leases,
         carrier: Carrier,
-        respond: Callable[[ServerTransaction, Response], None],
-        refuse: Callable[[ServerTransaction, Response], None],
-        tag: Callable[[Request], str],
+        answers: Answers,
+        identification: Identification,
         group_full: Callable[[], bool],
         trusts: Callable[[str], bool],
         anybody: bool,
@@ -159,7 +150,6 @@ class Portal:
         identify_self: bool,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
-        draw: Callable[[], float],
     ) -> None:
         self._name = name
         self._listeners = listeners
@@ -168,9 +158,9 @@ class Portal:
         self._delegation = delegation
         self._leases = leases
         self._carrier = carrier
-        self._respond = respond
-        self._refuse_with = refuse
-        self._tag = tag
+        self._answer = answers.answer
+        self._refuse = answers.refuse
+        self._redirect = identification.redirect
         self._group_full = group_full
         self._trusts = trusts
         self._anybody = anybody
@@ -179,8 +169,6 @@ class Portal:
         self._identify_self = identify_self
         self._now = now
         self._octets = octets
-        self._draw = draw
-        self.answered: Counter[int] = Counter()
         self._log = Logger()
 
     def requested(self, transaction: ServerTransaction) -> None:
@@ -355,12 +343,6 @@ class Portal:
         else:
             self._failed(failure, invite)
 
-    def _redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
-        """302 with exactly one Contact (section 8.3): the node that accepted, with the lease."""
-        secure = invite.request.uri[:5].lower() == "sips:"
-        uri = self._listeners.contact(invite.source.listener, place, callee, secure=secure)
-        self._answer(invite, 302, (("Contact", f"<{uri};{LEASE}={lease}>"),))
-
     def _undecided(self, failure: Failure, invite: ServerTransaction) -> None:
         invite.user = None
         if failure.check(CancelledError):
@@ -377,25 +359,3 @@ class Portal:
             return
         self._log.failure("a call attempt was not decided", failure)
         self._answer(invite, 500)
-
-    def _refuse(self, transaction: ServerTransaction) -> None:
-        """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""
-        fields: tuple[tuple[str, str], ...] = ()
-        if transaction.request.has_one_via:
-            fields = (("Retry-After", RETRY_AFTER_S[int(len(RETRY_AFTER_S) * self._draw())]),)
-        self._answer(transaction, 503, fields)
-
-    def _answer(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        fields: tuple[tuple[str, str], ...] = (),
-        reason: str | None = None,
-    ) -> None:
-        self.answered[status] += 1
-        request = transaction.request
-        response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
-        if status < 400:
-            self._respond(transaction, response)
-        else:
-            self._refuse_with(transaction, response)

@@ -1,0 +1,65 @@
+"""The final responses that a node gives by itself, as user agent server and redirect server (RFC 3261 section 8.2).
+
+A refusal is not repeated unless the client asks again, and says when to come back only to the client itself.  No socket
+and no clock in here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.message import Request, Response
+
+#: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
+#: has, so that clients do not come back all at once.
+RETRY_AFTER_S = ("3", "4", "5", "6", "7")
+
+
+class Answers:
+    """What a node answers.
+
+    :param respond: sends a response in a server transaction
+    :param refuse: sends one that is not repeated unless the client asks again
+    :param tag: the To tag of a response to a request
+    :param draw: a number from 0 to 1
+    :ivar counts: final responses, by status
+    """
+
+    def __init__(
+        self,
+        *,
+        respond: Callable[[ServerTransaction, Response], None],
+        refuse: Callable[[ServerTransaction, Response], None],
+        tag: Callable[[Request], str],
+        draw: Callable[[], float],
+    ) -> None:
+        self._respond = respond
+        self._refuse = refuse
+        self._tag = tag
+        self._draw = draw
+        self.counts: Counter[int] = Counter()
+
+    def answer(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        fields: tuple[tuple[str, str], ...] = (),
+        reason: str | None = None,
+    ) -> None:
+        """Answer a request, for good."""
+        self.counts[status] += 1
+        request = transaction.request
+        response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
+        if status < 400:
+            self._respond(transaction, response)
+        else:
+            self._refuse(transaction, response)
+
+    def refuse(self, transaction: ServerTransaction) -> None:
+        """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""
+        fields: tuple[tuple[str, str], ...] = ()
+        if transaction.request.has_one_via:
+            fields = (("Retry-After", RETRY_AFTER_S[int(len(RETRY_AFTER_S) * self._draw())]),)
+        self.answer(transaction, 503, fields)
