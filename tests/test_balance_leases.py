@@ -105,6 +105,17 @@ class FindTests(SynchronousTestCase):
         self.assertIsNone(self.leases.find("192.0.2.2", "bob", 1.0))
         self.assertIsNone(self.leases.find("192.0.2.1", "carol", 1.0))
 
+    def test_the_attempt_finds_it(self) -> None:
+        """Whatever address the client comes from; of two by one name the later, and each closes for itself."""
+        first, second = [self.leases.grant(attempt(), "primary", 0, now) for now in (0.0, 1.0)]
+        self.assertIs(self.leases.of(b"\x01" * 16, 9.0), second)
+        self.assertIsNone(self.leases.of(b"\x02" * 16, 9.0))
+        self.assertIsNone(self.leases.of(b"\x01" * 16, 11.0))
+        self.leases.arrive(first.id)
+        self.assertIs(self.leases.of(b"\x01" * 16, 9.0), second)
+        self.leases.arrive(second.id)
+        self.assertIsNone(self.leases.of(b"\x01" * 16, 9.0))
+
     def test_an_overdue_one_is_not_found(self) -> None:
         """A lease whose time has come is not found, even before it is swept."""
         self.leases.grant(attempt(), "primary", 1, 0.0)

@@ -13,7 +13,7 @@ from voipshift.store import userfile
 from voipshift.store.userfile import UserFile
 
 ALICE = Secrets("a" * 64, "b" * 32)
-BOB = Secrets("c" * 64, "d" * 32)
+BOB = Secrets("c" * 64, "d" * 32, "\xe9 :1")
 
 
 class UserFileTest(SynchronousTestCase):
@@ -76,6 +76,7 @@ class UserFileTest(SynchronousTestCase):
             "alice:secret",
             f"al ice:voipshift:{'a' * 64}:{'b' * 32}",
             f"alice:voipshift:{'a' * 63}:{'b' * 32}",
+            f"alice:voipshift:{'a' * 64}:{'b' * 32}:ff",
         ):
             with open(self.file, "w") as writer:
                 writer.write(f"{line}\n")

@@ -61,6 +61,13 @@ class UserAddTest(SynchronousTestCase):
         self.assertEqual(self.run_user("remove", "alice"), 0)
         self.assertEqual(userfile.read(file), {("bob", "voipshift"): bob})
 
+    def test_a_user_of_h323(self) -> None:
+        """The password itself is kept too, where that is asked for and no longer."""
+        file = str(self.folder / "users")
+        for words, kept in (("--h323",), "wonder land"), ((), ""):
+            self.assertEqual(self.run_user("add", "alice", *words), 0)
+            self.assertEqual(userfile.read(file)["alice", "voipshift"].password, kept)
+
     def test_a_user_of_the_store(self) -> None:
         """The default store is a file beside the configuration; its realm is the configuration's."""
         self.written('users = "store"\nrealm = "other"')

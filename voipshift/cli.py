@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from voipshift import __version__
 from voipshift.errors import ConfigurationError
@@ -51,7 +52,7 @@ def user(arguments: argparse.Namespace) -> int:
     """Add, change or remove a user."""
     from voipshift import useradd
 
-    change = useradd.add if arguments.action == "add" else useradd.remove
+    change = partial(useradd.add, h323=arguments.h323) if arguments.action == "add" else useradd.remove
     print(change(arguments.file, arguments.name))
     return 0
 
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("action", choices=("add", "remove"), help="add also changes a password")
     add("file", metavar="FILE", help="the configuration of a node; its access.users says where users are kept")
     add("name", metavar="NAME", help="the user part of the telephone's address")
+    add("--h323", action="store_true", help="add: keep the password itself too, which H.235 of H.323 needs")
 
     add = command(demo, "Start a group on loopback, place calls at its primary and show how they shift.").add_argument
     add("--nodes", type=_whole(1, 90), default=3, metavar="N", help="how many nodes (default: %(default)s)")

@@ -1,6 +1,7 @@
 """``voipshift user add`` and ``remove``: users of a node's configuration, in its file or its store.
 
-What is kept of a password are the secrets of Digest for the configuration's realm; the password itself is nowhere.
+What is kept of a password are the secrets of Digest for the configuration's realm; the password itself is nowhere,
+unless the user is to call by H.323 too.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ _NAME = re.compile(r"[!-~]{1,128}", re.ASCII)
 _NOT_IN_NAMES = frozenset(':"\\@;')
 
 
-def add(file: str, name: str) -> str:
+def add(file: str, name: str, *, h323: bool = False) -> str:
     """Add a user, or change the password, which is asked for at a terminal and else read from the standard input.
 
     :param file: the configuration of a node
+    :param h323: the user calls by H.323 too, which needs the password itself
     :returns: what was done
     :raises ConfigurationError: it cannot be done
     """
     if _NAME.fullmatch(name) is None or _NOT_IN_NAMES.intersection(name):
         raise ConfigurationError("", name, "a user's name is printable ASCII without blanks and any of : ; @ \" \\")
     settings = _settings(file)
-    secrets = Secrets.of(name, settings.access.realm, _password(name))
+    secrets = Secrets.of(name, settings.access.realm, _password(name), itself=h323)
     where = settings.access.users
     if where == "store":
         _with_store(settings, lambda store: store.put(name, secrets))

@@ -59,6 +59,7 @@ class Leases:
         self._random = random
         self._open: OrderedDict[str, Lease] = OrderedDict()
         self._of_pair: dict[tuple[str, str], dict[str, Lease]] = {}
+        self._of_attempt: dict[bytes, Lease] = {}
         self._held: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -83,12 +84,18 @@ class Leases:
             self._of_pair[pair] = {lease.id: lease}
         else:
             of_pair[lease.id] = lease
+        self._of_attempt[attempt.id] = lease
         self.counts["granted"] += 1
         return lease
 
     def get(self, id: str) -> Lease | None:
         """The open lease of that id."""
         return self._open.get(id)
+
+    def of(self, attempt: bytes, now: float) -> Lease | None:
+        """The open lease of an attempt, the last one where a client has used its name twice."""
+        lease = self._of_attempt.get(attempt)
+        return lease if lease is not None and now < lease.granted + self.lease_s else None
 
     def find(self, client_host: str, callee: str, now: float) -> Lease | None:
         """The oldest open lease of a client that dropped the parameter, known by its address and whom it calls."""
@@ -134,6 +141,8 @@ class Leases:
         del of_pair[id]
         if not of_pair:
             del self._of_pair[pair]
+        if self._of_attempt.get(attempt.id) is lease:
+            del self._of_attempt[attempt.id]
         if not attempt.trusted:
             held = self._held[host] - 1
             if held:

@@ -55,16 +55,20 @@ class Verdict(Enum):
 
 
 class Secrets(NamedTuple):
-    """What is kept of a user's password: :func:`voipshift.sip.digest.secret` for each algorithm."""
+    """What is kept of a user's password: :func:`voipshift.sip.digest.secret` for each algorithm.
+
+    :ivar password: itself, for users who call by H.323 too, whose tokens cannot be proved without; else empty
+    """
 
     sha256: str
     md5: str
+    password: str = ""
 
     @classmethod
-    def of(cls, username: str, realm: str, password: str) -> Secrets:
-        """Those of a password."""
+    def of(cls, username: str, realm: str, password: str, *, itself: bool = False) -> Secrets:
+        """Those of a password, and the password itself where that is wanted."""
         made = {name: digest.secret(username, realm, password, name) for name in digest.ALGORITHMS}
-        return cls(made["SHA-256"], made["MD5"])
+        return cls(made["SHA-256"], made["MD5"], password if itself else "")
 
     def get(self, algorithm: str) -> str:
         """The one for an algorithm."""

@@ -30,7 +30,7 @@ WRITE_WAIT_S = 5.0
 #: Writes that wait for the disk; a client whose REGISTER is one too many is told to come back.
 MAX_WAITING = 1000
 #: Grows with the tables below; a file of a later version is not touched.
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bindings (
@@ -43,10 +43,18 @@ CREATE INDEX IF NOT EXISTS bindings_of_node ON bindings (node, expires);
 CREATE TABLE IF NOT EXISTS users (
     name TEXT NOT NULL, realm TEXT NOT NULL, sha256 TEXT NOT NULL, md5 TEXT NOT NULL, PRIMARY KEY (name, realm)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS passwords (
+    name TEXT NOT NULL, realm TEXT NOT NULL, password TEXT NOT NULL, PRIMARY KEY (name, realm)
+) WITHOUT ROWID;
 """
 _COLUMNS = "contact, q, expires, call_id, cseq, path, node, listener, host, port, transport, behind_nat"
 _FIND = f"SELECT {_COLUMNS} FROM bindings WHERE user = ? ORDER BY place"
 _INSERT = f"INSERT INTO bindings (user, place, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+_SECRETS = """
+SELECT sha256, md5, coalesce(password, '') FROM users LEFT JOIN passwords USING (name, realm)
+WHERE name = ? AND realm = ?
+"""
 
 
 class Busy(Exception):
@@ -164,10 +172,15 @@ class SqliteStore:
         return after
 
     def _put(self, writer: sqlite3.Connection, username: str, secrets: Secrets) -> None:
-        row = (username, self._realm, secrets.sha256, secrets.md5)
+        row: tuple[str, ...] = (username, self._realm, secrets.sha256, secrets.md5)
         writer.execute("INSERT OR REPLACE INTO users (name, realm, sha256, md5) VALUES (?, ?, ?, ?)", row)
+        writer.execute("DELETE FROM passwords WHERE name = ? AND realm = ?", row[:2])
+        if secrets.password:
+            row = (username, self._realm, secrets.password)
+            writer.execute("INSERT INTO passwords (name, realm, password) VALUES (?, ?, ?)", row)
 
     def _remove(self, writer: sqlite3.Connection, username: str) -> bool:
+        writer.execute("DELETE FROM passwords WHERE name = ? AND realm = ?", (username, self._realm))
         removed = writer.execute("DELETE FROM users WHERE name = ? AND realm = ?", (username, self._realm))
         return removed.rowcount > 0
 
@@ -183,8 +196,7 @@ class SqliteStore:
 
     def _secrets(self, username: str) -> Secrets | None:
         assert self._reader is not None
-        query = "SELECT sha256, md5 FROM users WHERE name = ? AND realm = ?"
-        found = self._reader.execute(query, (username, self._realm)).fetchone()
+        found = self._reader.execute(_SECRETS, (username, self._realm)).fetchone()
         return None if found is None else Secrets(*found)
 
 

@@ -1,7 +1,9 @@
 """A text file of users, the same at every node: one a line, ``name:realm:sha256:md5``.
 
 The two last are the secrets of RFC 7616's Digest (the hash of name, realm and password), not the password; who can
-read them can log in as that user all the same, so the file is for its owner alone.  It is read again when it has
+read them can log in as that user all the same, so the file is for its owner alone.  A user of H.323 has a fifth part,
+the password itself in UTF-8 as hex digits, which are there for its odd characters and hide nothing: H.235's tokens are
+made of it in ways that no stored hash can follow.  It is read again when it has
 changed, at most once a second.
 """
 
@@ -24,7 +26,7 @@ LOOK_S = 1.0
 #: A hundred thousand users.
 LARGEST_FILE = 16_000_000
 
-_LINE = re.compile(r'([^:"\\\s]+):([^:"\\]+):([0-9a-f]{64}):([0-9a-f]{32})', re.ASCII)
+_LINE = re.compile(r'([^:"\\\s]+):([^:"\\]+):([0-9a-f]{64}):([0-9a-f]{32})(?::((?:[0-9a-f]{2})+))?', re.ASCII)
 
 
 class UserFile:
@@ -101,7 +103,11 @@ def read(file: str) -> dict[tuple[str, str], Secrets]:
             raise ConfigurationError(
                 file, "", f"line {number} is not name:realm:sha256:md5; voipshift user add makes it"
             )
-        users[match[1], match[2]] = Secrets(match[3], match[4])
+        try:
+            password = bytes.fromhex(match[5] or "").decode()
+        except UnicodeDecodeError:
+            raise ConfigurationError(file, "", f"line {number}: the password is not UTF-8 in hex digits") from None
+        users[match[1], match[2]] = Secrets(match[3], match[4], password)
     return users
 
 
@@ -110,7 +116,7 @@ def write(file: str, users: dict[tuple[str, str], Secrets]) -> None:
 
     :raises ConfigurationError: it cannot be written
     """
-    lines = [f"{name}:{realm}:{secrets.sha256}:{secrets.md5}\n" for (name, realm), secrets in users.items()]
+    lines = [_line(name, realm, secrets) for (name, realm), secrets in users.items()]
     temporary = ""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(file)))  # with mode 0600
@@ -121,6 +127,11 @@ def write(file: str, users: dict[tuple[str, str], Secrets]) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise ConfigurationError(file, "", f"cannot be written: {error.strerror}") from None
+
+
+def _line(name: str, realm: str, secrets: Secrets) -> str:
+    password = f":{secrets.password.encode().hex()}" if secrets.password else ""
+    return f"{name}:{realm}:{secrets.sha256}:{secrets.md5}{password}\n"
 
 
 def _version(file: str) -> tuple[int, int, int] | None:
