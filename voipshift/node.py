@@ -47,8 +47,8 @@ class Load(NamedTuple):
 class CallAttempt(NamedTuple):
     """A client's request to connect.
 
-    :param id: 16 octets, the attempt's name in the whole group: drawn by the entry node, or H.323's callIdentifier where
-        the client comes back with it
+    :param id: 16 octets, the attempt's name in the whole group: drawn by the entry node, or the callIdentifier of
+        H.323 where the client comes back with it
     :param door: the door that the client used (``sip/udp``): a node that accepts must have it too
     :param caller: the calling address of record or alias
     :param callee: the called user or number

@@ -106,7 +106,8 @@ def read(file: str) -> dict[tuple[str, str], Secrets]:
         try:
             password = bytes.fromhex(match[5] or "").decode()
         except UnicodeDecodeError:
-            raise ConfigurationError(file, "", f"line {number}: the password is not UTF-8 in hex digits") from None
+            reason = f"line {number} is not UTF-8 behind the secrets; voipshift user add makes it"
+            raise ConfigurationError(file, "", reason) from None
         users[match[1], match[2]] = Secrets(match[3], match[4], password)
     return users
 
