@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from voipshift.balance.factors import Factors
 from voipshift.balance.members import Members
 from voipshift.balance.policy import Formula, Policy, Region, Selection, Service
-from voipshift.balance.rule import Ask, Rule, Verdict, decide
+from voipshift.balance.reason import Reason
+from voipshift.balance.rule import Ask, Rule, decide
 from voipshift.balance.workload import Workload
 from voipshift.node import FULL, CallAttempt, Load, NodeIdentity
 
@@ -125,7 +126,7 @@ class DecisionTests(SynchronousTestCase):
             NodeIdentity(name, {DOOR: (name, 5060)}), Load(name, 1, sequence, occupancy, 100.0, flags), 0.0
         )
 
-    def decide(self, selection: Selection | None) -> Verdict | Ask:
+    def decide(self, selection: Selection | None) -> Reason | Ask:
         """The rule, at an entry."""
         return decide(
             Rule.SEED,
@@ -168,7 +169,7 @@ class DecisionTests(SynchronousTestCase):
         """A node with room accepts, whatever the policy thinks of it."""
         self.calls = 0
         formula = Formula(same_region=100, highest_cost=0, only_same_region=True)
-        self.assertIs(self.decide(policy(formula).select(attempt())), Verdict.ACCEPT)
+        self.assertIs(self.decide(policy(formula).select(attempt())), Reason.BELOW_THRESHOLD)
 
     def test_a_service_goes_to_its_host(self) -> None:
         """From a node with room that does not host it too."""
@@ -180,4 +181,4 @@ class DecisionTests(SynchronousTestCase):
         """Refused at once: those that have room are no place for it, and nobody is probed."""
         self.say("c", 1.0, FULL, sequence=2)
         selection = policy(services=SERVICES).select(attempt(callee="*86"))
-        self.assertIs(self.decide(selection), Verdict.REFUSE)
+        self.assertIs(self.decide(selection), Reason.ALL_FULL)

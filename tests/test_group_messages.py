@@ -40,7 +40,7 @@ from voipshift.group.messages import (
 )
 from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
 
-LOADS = (Load("a", 1_700_000_000_000, 7, 0.25, 100.0, 1), Load("b", 3, 1, 1.0, 1000.0, 0))
+LOADS = (Load("a", 1_700_000_000_000, 7, 0.25, 100.0, 1), Load("b", 3, 1, 1.0, 1000.0, 0, 17))
 ATTEMPT = CallAttempt(b"i" * 16, "sip/udp", "sip:ä@x", "+49 30", "sip:+4930@x;user=phone", ("2001:db8::1", 5060), True)
 IDENTITY = NodeIdentity("b", {"sip/udp": ("192.0.2.7", 5060), "h225/tcp": ("b.example.com", 1720)})
 FACTORS = Factors("north", 2.5, ("voicemail",), 0.75, 1.5)
@@ -102,6 +102,15 @@ class MessageTests(SynchronousTestCase):
         fields = unpack(MESSAGES[1][0])
         fields[10] = [[*load, "new"] for load in fields[10]]
         self.assertEqual(decode_ask(fields), ASK)
+
+    def test_from_an_earlier_version(self) -> None:
+        """A load has no reason there; one that is no number is none of ours."""
+        fields = unpack(MESSAGES[1][0])
+        fields[10] = [load[:6] for load in fields[10]]
+        self.assertEqual([load.reason for load in decode_ask(fields).path], [0, 0])
+        for wrong in (-1, 256, "full", True, None):
+            fields[10] = [[*load[:6], wrong] for load in fields[10]]
+            self.assertRaises(ProtocolViolation, decode_ask, fields)
 
     def test_each_field_wrong(self) -> None:
         """Any field replaced by anything, or left out, is read or is a ProtocolViolation, never another error."""

@@ -34,6 +34,7 @@ class Load(NamedTuple):
 
     ``(incarnation, sequence)`` grows with each statement of a node; only a newer one replaces an older one.
     ``occupancy`` is 1.0 at the threshold; ``capacity`` is in calls; ``flags`` are FULL and DRAINING.
+    On an attempt's way ``reason`` is the :class:`~voipshift.balance.reason.Reason` of what it decided then.
     """
 
     node: str
@@ -42,6 +43,7 @@ class Load(NamedTuple):
     occupancy: float
     capacity: float
     flags: int = 0
+    reason: int = 0
 
 
 class CallAttempt(NamedTuple):

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from voipshift.errors import Refused
-from voipshift.node import CallAttempt
+from voipshift.node import CallAttempt, Load
 
 #: 128 bits: nobody guesses one while it is open.
 LEASE_OCTETS = 16
@@ -31,9 +31,10 @@ class Lease:
     :ivar entry: the name of the node that the client asked first, which is told when the lease lapses
     :ivar hops: how often the attempt had been forwarded when it was accepted
     :ivar granted: when
+    :ivar visited: the load of each node on the attempt's way, this one last
     """
 
-    __slots__ = ("attempt", "entry", "granted", "hops", "id")
+    __slots__ = ("attempt", "entry", "granted", "hops", "id", "visited")
 
     def __init__(self, id: str, attempt: CallAttempt, entry: str, hops: int, granted: float) -> None:
         self.id = id
@@ -41,6 +42,7 @@ class Lease:
         self.entry = entry
         self.hops = hops
         self.granted = granted
+        self.visited: tuple[Load, ...] = ()
 
 
 class Leases:

@@ -36,12 +36,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from voipshift.balance.members import Member, Members
 from voipshift.balance.policy import Selection
+from voipshift.balance.reason import Reason
 from voipshift.balance.workload import Workload
 
 if TYPE_CHECKING:
@@ -73,18 +73,16 @@ Rule.SEED = Rule(theta=1.0)
 Rule.EVEN = Rule(theta=0.3)
 
 
-class Verdict(Enum):
-    """A decision that needs nobody else."""
-
-    ACCEPT = "accept"
-    REFUSE = "refuse"
-
-
 class Ask(NamedTuple):
-    """The decision to forward the attempt to a member; ``probe`` when it is believed to be full."""
+    """The decision to forward the attempt to a member, and why; ``PROBED`` when it is believed to be full."""
 
     member: Member
-    probe: bool
+    reason: Reason
+
+    @property
+    def probe(self) -> bool:
+        """Whether the member is believed to be full."""
+        return self.reason is Reason.PROBED
 
 
 def anywhere(member: Member) -> float:
@@ -106,8 +104,8 @@ def decide(
     random: Random,
     locality: Callable[[Member], float] = anywhere,
     selection: Selection | None = None,
-) -> Verdict | Ask:
-    """Lines 2 to 9.
+) -> Reason | Ask:
+    """Lines 2 to 9: why this node accepts or refuses, or whom it asks.
 
     :param door: the client's door, which a candidate must have
     :param visited: the names of the nodes in V
@@ -120,12 +118,11 @@ def decide(
     """
     room = workload.room(now) if selection is None else selection.room(workload, now)
     if not room and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now))):
-        return Verdict.REFUSE  # line 3
+        return Reason.ALL_FULL  # line 3
     if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4
-        return Verdict.ACCEPT
-    otherwise = Verdict.ACCEPT if room else Verdict.REFUSE
+        return Reason.BELOW_THRESHOLD
     if hops >= rule.hop_limit:  # line 7
-        return otherwise
+        return Reason.NOBODY_LEFT if room else Reason.HOP_LIMIT
     candidates = members.candidates(door, visited, now)  # line 5
     if selection is not None:
         candidates = [member for member in candidates if selection.allows(member)]
@@ -136,10 +133,12 @@ def decide(
         free = candidates
     member = _draw(rule, free, probe, locality, random)  # line 8
     if member is None:
-        return otherwise
+        return Reason.NOBODY_LEFT if room else Reason.NOBODY_TO_ASK
     if room and workload.occupancy(now) <= member.occupancy + max(rule.delta, 2.0 / workload.capacity(now)):  # line 9
-        return Verdict.ACCEPT
-    return Ask(member, probe)
+        return Reason.NOBODY_EMPTIER
+    if probe:
+        return Ask(member, Reason.PROBED)
+    return Ask(member, Reason.ANOTHER_EMPTIER if room else Reason.FULL)
 
 
 def _selected_full(members: Members, selection: Selection, door: str, now: float) -> bool:

@@ -33,7 +33,8 @@ from twisted.python.failure import Failure
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Member, Members
 from voipshift.balance.policy import Selection
-from voipshift.balance.rule import Ask, Rule, Verdict, decide
+from voipshift.balance.reason import Reason
+from voipshift.balance.rule import Ask, Rule, decide
 from voipshift.balance.workload import Workload
 from voipshift.errors import NoAnswer, Refused
 from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
@@ -57,6 +58,7 @@ class Delegation:
     :param deadline_s: how long a client's attempt may take in all
     :param chain: how an attempt goes its way: by what is believed of the members, unless another way is given
     :param select: what factors other than workload are for an attempt; None where there are none
+    :param explains: each load on an attempt's way says why the node decided as it did
     :ivar counts: ``attempts`` that came here, and how they ended: ``accepted`` here, ``shifted`` to a member,
         ``refused``, ``cancelled``; ``asked_on`` are the asks that were sent for them
     """
@@ -77,6 +79,7 @@ class Delegation:
         deadline_s: float,
         chain: StartChain | None = None,
         select: Callable[[CallAttempt], Selection | None] = lambda attempt: None,
+        explains: bool = False,
     ) -> None:
         self.identity = identity
         self.rule = rule
@@ -91,6 +94,7 @@ class Delegation:
         self.deadline_s = deadline_s
         self._chain: StartChain = chain or Chain
         self.select = select
+        self.explains = explains
         self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
@@ -128,19 +132,36 @@ class Delegation:
         :raises Refused: when there is no room
         """
         self.counts["attempts"] += 1
+        reason = Reason.FULL_ALONE
         if self.has_room(self.select(attempt), self.now()):
             try:
                 return self.accept(attempt, (), self.identity.name, 0)
             except Refused:
-                pass
+                reason = Reason.TOO_MANY_LEASES
         self.counts["refused"] += 1
-        raise Refused((self.load(),))
+        raise Refused((self.told(reason),))
 
     def has_room(self, selection: Selection | None, now: float) -> bool:
         """Whether this node can take an attempt, and is a place for it."""
         return self.workload.room(now) if selection is None else selection.room(self.workload, now)
 
-    def accept(self, attempt: CallAttempt, visited: tuple[Load, ...], entry: str, hops: int) -> Acceptance:
+    def told(self, reason: Reason) -> Load:
+        """The load of this node at its decision, and why it decides so."""
+        load = self.load()
+        return load._replace(reason=reason) if self.explains else load
+
+    def told_of(self, member: Member, reason: Reason) -> Load:
+        """What is believed of a member that did not speak for itself."""
+        return member.load._replace(reason=reason if self.explains else 0)
+
+    def accept(
+        self,
+        attempt: CallAttempt,
+        visited: tuple[Load, ...],
+        entry: str,
+        hops: int,
+        reason: Reason = Reason.CAME_DIRECTLY,
+    ) -> Acceptance:
         """Line 12: hold a lease, and identify ourselves with the load that includes it.
 
         :raises Refused: when the client holds too many leases
@@ -149,7 +170,8 @@ class Delegation:
         lease = self.leases.grant(attempt, entry, hops, now)
         self.workload.accepted(now)
         self.counts["accepted"] += 1
-        return Acceptance(self.identity, lease.id, (*visited, self.load()), hops)
+        lease.visited = (*visited, self.told(reason))
+        return Acceptance(self.identity, lease.id, lease.visited, hops)
 
 
 class Chain:
@@ -195,7 +217,7 @@ class Chain:
         self._here.counts["attempts"] += 1
         try:
             if self._here.identity.name in self._visited:
-                return self._refuse()  # a path that leads back: this node has decided about the attempt already
+                return self._refuse(Reason.LOOP)  # this node has decided about the attempt already
             return self._determine_workload(resumed=False)
         except Exception:  # our own fault: it surfaces where the caller's chain ends
             return fail(Failure())
@@ -205,17 +227,17 @@ class Chain:
         here = self._here
         now = here.now()
         decision = self._decide(self._visited, now, resumed=resumed)
-        if decision is Verdict.ACCEPT:
-            return self._identify()
-        if decision is Verdict.REFUSE:
-            return self._refuse()
+        if not isinstance(decision, Ask):
+            return self._identify(decision) if decision.accepts else self._refuse(decision)
         left_s = self._deadline - now
         if left_s >= SHORTEST_ASK_S:
             self._probed = self._probed or decision.probe
-            return self._forward(decision.member, left_s)
-        return self._identify() if here.has_room(self._selection, now) else self._refuse()
+            return self._forward(decision, left_s)
+        if here.has_room(self._selection, now):
+            return self._identify(Reason.NO_TIME_TO_ASK)
+        return self._refuse(Reason.OUT_OF_TIME)
 
-    def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Verdict | Ask:
+    def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Reason | Ask:
         """What the rule says.
 
         :param visited: the names of those that are not to be asked
@@ -235,23 +257,24 @@ class Chain:
             selection=self._selection,
         )
 
-    def _identify(self) -> Deferred[Acceptance]:
+    def _identify(self, reason: Reason) -> Deferred[Acceptance]:
         """Steps 60 and 66: this node takes the call, and says who it is."""
+        visited = self._path + self._tried
         try:
-            acceptance = self._here.accept(self._attempt, self._path + self._tried, self._entry, len(self._path))
+            acceptance = self._here.accept(self._attempt, visited, self._entry, len(self._path), reason)
         except Refused:
-            return self._refuse()
+            return self._refuse(Reason.TOO_MANY_LEASES)
         return succeed(acceptance)
 
-    def _forward(self, member: Member, left_s: float) -> Deferred[Acceptance]:
+    def _forward(self, decision: Ask, left_s: float) -> Deferred[Acceptance]:
         """Step 62: pass the attempt and the client's identity to a member believed to have a lower workload."""
-        here = self._here
+        here, member = self._here, decision.member
         if self._pending is not None:
             self._pending()
             self._pending = None
         member.add_call()
         here.counts["asked_on"] += 1
-        asked = here.ask(member.name, self._attempt, (*self._path, here.load(), *self._tried), left_s)
+        asked = here.ask(member.name, self._attempt, (*self._path, here.told(decision.reason), *self._tried), left_s)
         return asked.addCallbacks(self._identified, self._declined, callbackArgs=(member,), errbackArgs=(member,))
 
     def _identified(self, acceptance: Acceptance, member: Member) -> Acceptance | Deferred[Acceptance]:
@@ -263,12 +286,12 @@ class Chain:
             here.counts["shifted"] += 1
             return acceptance
         here.withdraw(acceptance, self._attempt.id)  # it lost that door since it reported
-        return self._try_another(member)
+        return self._try_another(member, Reason.LOST_ITS_DOOR)
 
     def _declined(self, failure: Failure, member: Member) -> Failure | Deferred[Acceptance]:
         """Steps 64 and back to 62: that member does not take the call; look for another one."""
         if self._took_note(failure.value, member):
-            return self._try_another(member)
+            return self._try_another(member, why(failure.value))
         # The client, or the node that asked, does not want it any more; or it is our own fault.
         self._here.counts["cancelled"] += isinstance(failure.value, CancelledError)
         return failure
@@ -288,14 +311,14 @@ class Chain:
             return False
         return True
 
-    def _try_another(self, member: Member) -> Deferred[Acceptance]:
-        self._visit(member.load)
+    def _try_another(self, member: Member, reason: Reason) -> Deferred[Acceptance]:
+        self._visit(self._here.told_of(member, reason))
         return self._determine_workload(resumed=True)
 
-    def _refuse(self) -> Deferred[Acceptance]:
+    def _refuse(self, reason: Reason) -> Deferred[Acceptance]:
         """Nobody is able to handle the call, as far as can be known in time."""
         self._here.counts["refused"] += 1
-        return fail(Refused((*self._tried, self._here.load())))
+        return fail(Refused((*self._tried, self._here.told(reason))))
 
     def _learn(self, visited: tuple[Load, ...]) -> None:
         here = self._here
@@ -307,6 +330,13 @@ class Chain:
         if load.node not in self._visited and load.node != self._here.identity.name:
             self._visited.add(load.node)
             self._tried += (load,)
+
+
+def why(declined: BaseException | None) -> Reason:
+    """Why a member did not take an attempt, where it does not say so itself."""
+    if isinstance(declined, NoAnswer):
+        return Reason.SILENT if declined.silent else Reason.NO_ANSWER
+    return Reason.UNTOLD
 
 
 #: ``start(here, attempt, path, entry, left_s, pending)``: a chain that has not begun.

@@ -18,7 +18,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from voipshift.balance.rule import Ask, Verdict
+from voipshift.balance.reason import Reason
+from voipshift.balance.rule import Ask
 from voipshift.delegation.chain import Chain, Delegation, StartChain
 from voipshift.node import Acceptance, CallAttempt, Load
 
@@ -75,7 +76,7 @@ class PollingChain(Chain):
         self._here.counts["cancelled"] += isinstance(failure.value, CancelledError)
         return failure
 
-    def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Verdict | Ask:
+    def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Reason | Ask:
         if not resumed and self._polled:
             visited = visited | self._polled
         return super()._decide(visited, now, resumed=resumed)

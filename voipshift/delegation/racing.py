@@ -23,8 +23,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
 from voipshift.balance.members import Member
+from voipshift.balance.reason import Reason
 from voipshift.balance.rule import Ask
-from voipshift.delegation.chain import Chain, Delegation, StartChain
+from voipshift.delegation.chain import Chain, Delegation, StartChain, why
 from voipshift.errors import NoAnswer, Refused
 from voipshift.node import Acceptance, CallAttempt, Load
 
@@ -40,18 +41,18 @@ class RacingChain(Chain):
         #: the asks of which nothing was heard yet; emptied when the race is decided
         self._running: list[Deferred[Acceptance]] = []
 
-    def _forward(self, member: Member, left_s: float) -> Deferred[Acceptance]:
+    def _forward(self, decision: Ask, left_s: float) -> Deferred[Acceptance]:
         here = self._here
         if self._pending is not None:
             self._pending()
             self._pending = None
-        contenders = self._contenders(member)
-        way = (*self._path, here.load(), *self._tried)
+        contenders = self._contenders(decision.member)
+        way = (*self._path, here.told(decision.reason), *self._tried)
         asks = []
         for contender in contenders:
             contender.add_call()
             here.counts["asked_on"] += 1
-            beside = [other.load for other in contenders if other is not contender]
+            beside = [here.told_of(other, Reason.ASKED_BESIDE) for other in contenders if other is not contender]
             path = (*way, *beside[: max(0, here.rule.hop_limit - len(way))])
             asks.append(here.ask(contender.name, self._attempt, path, left_s))
         self._running = asks.copy()
@@ -88,7 +89,7 @@ class RacingChain(Chain):
             race.callback(acceptance)
         else:
             here.withdraw(acceptance, self._attempt.id)  # it lost that door since it reported
-            self._is_out(race, asked, member)
+            self._is_out(race, asked, member, Reason.LOST_ITS_DOOR)
 
     def _dropped_out(
         self, failure: Failure, race: Deferred[Acceptance | None], asked: Deferred[Acceptance], member: Member
@@ -96,13 +97,15 @@ class RacingChain(Chain):
         if asked not in self._running:
             failure.trap(Refused, NoAnswer, CancelledError)
         elif self._took_note(failure.value, member):
-            self._is_out(race, asked, member)
+            self._is_out(race, asked, member, why(failure.value))
         else:
             failure.raiseException()
 
-    def _is_out(self, race: Deferred[Acceptance | None], asked: Deferred[Acceptance], member: Member) -> None:
+    def _is_out(
+        self, race: Deferred[Acceptance | None], asked: Deferred[Acceptance], member: Member, reason: Reason
+    ) -> None:
         self._running.remove(asked)
-        self._visit(member.load)
+        self._visit(self._here.told_of(member, reason))
         if not self._running:
             race.callback(None)
 

@@ -29,6 +29,8 @@ LONGEST_HOST = 255
 LARGEST_NUMBER = (1 << 53) - 1
 #: Of an occupancy or a capacity.
 LARGEST_LOAD = 1e9
+#: Of why a node decided so; later versions know more of them.
+LARGEST_REASON = 255
 
 _T = TypeVar("_T")
 
@@ -83,6 +85,7 @@ def read_load(value: object) -> Load:
     if type(value) is not list or not 6 <= len(value) <= 64:
         raise ProtocolViolation("malformed")
     node, incarnation, sequence, occupancy, capacity, flags = value[:6]
+    reason = value[6] if len(value) > 6 else 0
     if type(occupancy) is not float or not 0.0 <= occupancy <= LARGEST_LOAD:
         occupancy = read_amount(occupancy)
     if type(capacity) is not float or not 0.0 <= capacity <= LARGEST_LOAD:
@@ -90,12 +93,13 @@ def read_load(value: object) -> Load:
     if (
         type(node) is str
         and 0 < len(node) <= LONGEST_NAME
-        and type(incarnation) is type(sequence) is type(flags) is int
+        and type(incarnation) is type(sequence) is type(flags) is type(reason) is int
         and 0 <= incarnation <= LARGEST_NUMBER
         and 0 <= sequence <= LARGEST_NUMBER
         and 0 <= flags <= LARGEST_NUMBER
+        and 0 <= reason <= LARGEST_REASON
     ):
-        return Load(node, incarnation, sequence, occupancy, capacity, flags)
+        return Load(node, incarnation, sequence, occupancy, capacity, flags, reason)
     raise ProtocolViolation("malformed")
 
 
