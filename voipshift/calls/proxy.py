@@ -300,7 +300,8 @@ class Proxy:
 
     def _flow_target(self, flow: Hop) -> tuple[tuple[Target]]:
         """A client of this node's, by the flow that it opened."""
-        if flow.listener >= len(self._names) or (self._listeners.reliable[flow.listener] and not self._is_open(flow)):
+        reliable = self._listeners.reliable
+        if flow.listener >= len(reliable) or (reliable[flow.listener] and not self._is_open(flow)):
             raise ProtocolViolation("Flow Failed", 430)
         return ((Target((flow.host, flow.port), listener=flow.listener),),)
 
