@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from voipshift.batch import Batch
 from voipshift.errors import Refused
 from voipshift.group.envelope import TOO_LONG
 from voipshift.group.exchange import Exchange
@@ -41,6 +42,14 @@ class Network:
         self.sent.append((octets, destination))
         if not self.lost(source, destination):
             self.clock.callLater(0.001, self.deliver, octets, source, destination)
+
+    def deliver_together(self, destination: Address) -> None:
+        """Deliver all that is on its way there as one batch, now."""
+        node = self.nodes[destination]
+        with node.batch:
+            for octets, where in self.sent:
+                if where == destination:
+                    node.exchange.received(octets, ("", 0))
 
     def deliver(self, octets: bytes, source: Address, destination: Address) -> None:
         listeners = self.members_of_group if destination == GROUP else [self.nodes.get(destination)]
@@ -102,6 +111,7 @@ class Node:
         self.cancelled: list[CallAttempt] = []
         self.consider: Callable[..., Deferred[Acceptance]] = self.accept
         self.leases = 0
+        self.batch = Batch()
         clock = SkewedClock(network.clock, skew_s) if skew_s else network.clock
         seed = Random(f"{name} {host} {network.clock.seconds()}")
         self.exchange = Exchange(
@@ -124,6 +134,7 @@ class Node:
             stated=self.stated.__setitem__,
             wall=lambda: wall,
             bus=network.publish if bus else None,
+            at_end=self.batch.at_end,
         )
         network.nodes[self.address] = self
         if multicast:
@@ -179,8 +190,7 @@ class Node:
         if self in self.network.members_of_group:
             self.network.members_of_group.remove(self)
         self.exchange._running = False
-        if self.exchange._timer is not None:
-            self.exchange._timer.cancel()
+        self.exchange._alarm.stop()
 
 
 class ExchangeTestCase(SynchronousTestCase):

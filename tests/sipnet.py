@@ -77,7 +77,7 @@ class Network:
         self._ports: dict[Address, Callable[[bytes, Address], None]] = {}
         self._under_way: deque[tuple[Address, Address, bytes]] = deque()
 
-    def open_port(self, address: Address, received: Callable[[bytes, Address], None]) -> Port:
+    def open_port(self, address: Address, received: Callable[[bytes, Address], None], batch: object = None) -> Port:
         """In place of :func:`voipshift.udp.open_port`."""
         port = Port(self, address)
 

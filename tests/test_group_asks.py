@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError
 from tests.group_nodes import ATTEMPT, ExchangeTestCase, Node
 from voipshift.errors import NoAnswer, Refused
 from voipshift.group.envelope import TOO_LONG
+from voipshift.group.messages import HEAD, PRELUDE
 from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
 
 
@@ -321,7 +322,7 @@ class Attacking(ExchangeTestCase):
         seal = outgoing.seal
 
         class Spy:
-            overhead = outgoing.overhead
+            space = outgoing.space
 
             def seal(self, body: bytes, random: bytes) -> bytes:
                 bodies.append(body)
@@ -338,7 +339,8 @@ class Attacking(ExchangeTestCase):
         for _ in range(3000):
             body = bytearray(random.choice(bodies))
             for _ in range(random.randrange(1, 4)):
-                body[random.randrange(17, len(body)) if random.random() < 0.9 else random.randrange(17)] ^= (
+                head = PRELUDE.size + HEAD.size
+                body[random.randrange(head, len(body)) if random.random() < 0.9 else random.randrange(head)] ^= (
                     random.randrange(256)
                 )
             if random.random() < 0.2:

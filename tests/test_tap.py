@@ -125,7 +125,7 @@ class StartTest(NodeTestCase):
         """It names the key and the port; what was bound before is closed again."""
         bound: list[tuple[str, int]] = []
 
-        def open_port(address: tuple[str, int], received: Any) -> Any:
+        def open_port(address: tuple[str, int], received: Any, batch: Any) -> Any:
             if address[1] == 5065:
                 raise OSError(98, "Address already in use")
             bound.append(address)

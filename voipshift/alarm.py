@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-#: It does not ring more often: the shortest of the deadlines is twenty times as long, and nobody waits for their sum.
+#: It does not ring more often: the shortest of the deadlines is five times as long, and nobody waits for their sum.
 REST_S = 0.01
 
 
@@ -63,4 +63,8 @@ class Alarm:
         self.at = math.inf
         now = self._clock.seconds()
         self._rests_until = now + REST_S
-        self.no_later_than(self._ring(now))
+        deadline = now  # should ringing fail, it rings again for the rest of what is due
+        try:
+            deadline = self._ring(now)
+        finally:
+            self.no_later_than(deadline)

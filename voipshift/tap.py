@@ -26,6 +26,7 @@ from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
+from voipshift.batch import Batch
 from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
 from voipshift.calls.quality import Quality
@@ -115,6 +116,7 @@ class Node(Service):
         self._places = places
         self.identity = identity_of(settings, self.listeners)
 
+        self._batch = Batch()
         self._ports: list[DatagramPort] = []
         self._sip_ports: list[DatagramPort] = []
         self.h323: h225.Part = h225.Absent()
@@ -261,7 +263,7 @@ class Node(Service):
 
     def _open(self, key: str, address: Address, received: Callable[[bytes, Address], None]) -> DatagramPort:
         try:
-            port = open_port(address, received)
+            port = open_port(address, received, self._batch)
         except OSError as error:
             reason = f"{address[0]}:{address[1]}/udp: {error.strerror}; stop who has it, or choose another"
             raise ConfigurationError(self._settings.file, key, reason) from None
@@ -275,7 +277,7 @@ class Node(Service):
         port = self._open("group.listen", group.listen, received)
         if group.multicast is not None:
             try:
-                self._ports.append(open_multicast(group.multicast, group.listen[0], port, received))
+                self._ports.append(open_multicast(group.multicast, group.listen[0], port, received, self._batch))
             except OSError as error:
                 raise ConfigurationError(self._settings.file, "group.multicast", f"{error.strerror}") from None
         bus = None
@@ -300,6 +302,7 @@ class Node(Service):
             withdraw=self._withdrawn,
             lapsed=lambda attempt, lease: None,
             bus=bus.publish if bus is not None else None,
+            at_end=self._batch.at_end,
         )
         names = [member for member in group.members if not is_ip_address(member[0])]
         return Grouped(self._reactor, exchange, bus, names)

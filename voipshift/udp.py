@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from voipshift.batch import Batch
 from voipshift.node import Address
 
 #: Datagrams read before the reactor may look at its timers and its other sockets again.
@@ -49,8 +50,9 @@ class DatagramPort:
     :ivar octets: what was received and sent so far
     """
 
-    def __init__(self, opened: socket.socket, received: Received) -> None:
+    def __init__(self, opened: socket.socket, received: Received, batch: Batch | None = None) -> None:
         self._socket = opened
+        self._batch = batch or Batch()
         self._received = received
         self._reactor: IReactorFDSet | None = None
         self.unsent = 0
@@ -95,6 +97,13 @@ class DatagramPort:
         return 0.0
 
     def doRead(self) -> None:
+        try:
+            with self._batch:
+                self._read_all()
+        except Exception:
+            self._log.failure("what followed from a batch of datagrams was not done")
+
+    def _read_all(self) -> None:
         receive = self._socket.recvfrom
         received = self._received
         for _ in range(MAX_BATCH):
@@ -124,11 +133,12 @@ class DatagramPort:
         return "udp"
 
 
-def open_port(address: Address, received: Received) -> DatagramPort:
+def open_port(address: Address, received: Received, batch: Batch | None = None) -> DatagramPort:
     """Bind a unicast UDP port.
 
     :param address: the IP address and port to bind
     :param received: called with each datagram and its source
+    :param batch: open while datagrams are read
     :raises OSError: it cannot be bound; the port is taken, or the address is not this machine's
     """
     opened = _socket_for(address[0])
@@ -137,10 +147,12 @@ def open_port(address: Address, received: Received) -> DatagramPort:
     except OSError:
         opened.close()
         raise
-    return DatagramPort(opened, received)
+    return DatagramPort(opened, received, batch)
 
 
-def open_multicast(group: Address, interface: str, sender: DatagramPort, received: Received) -> DatagramPort:
+def open_multicast(
+    group: Address, interface: str, sender: DatagramPort, received: Received, batch: Batch | None = None
+) -> DatagramPort:
     """Join a multicast group on one interface.
 
     Several nodes of one machine can join the same group and port.
@@ -164,7 +176,7 @@ def open_multicast(group: Address, interface: str, sender: DatagramPort, receive
     except OSError:
         joined.close()
         raise
-    return DatagramPort(joined, received)
+    return DatagramPort(joined, received, batch)
 
 
 def _socket_for(host: str) -> socket.socket:

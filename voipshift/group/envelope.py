@@ -119,7 +119,7 @@ def subkey(key: Key, boot: bytes, prefix: bytes) -> AESGCM:
 class Outgoing:
     """A stream that we speak on."""
 
-    __slots__ = ("_cipher", "_generation", "_header", "_keys", "_prefix", "_sequence")
+    __slots__ = ("_cipher", "_generation", "_header", "_keys", "_prefix", "_sequence", "overhead", "space")
 
     def __init__(
         self, keys: Keys, stream: Stream, boot: bytes, sender: str, receiver_boot: bytes = NOBODY, receiver: str = ""
@@ -128,11 +128,9 @@ class Outgoing:
         self._header = Header(stream, keys.first.id, boot, sender, receiver_boot, receiver)
         self._sequence = 0
         self._rekey()
-
-    @property
-    def overhead(self) -> int:
-        """How many octets of a datagram are not its body."""
-        return len(self._prefix) + 12 + _TAG_OCTETS
+        #: How many octets of a datagram are not its body, and how many a body has at most.
+        self.overhead = len(self._prefix) + 12 + _TAG_OCTETS
+        self.space = TOO_LONG - 1 - self.overhead
 
     def seal(self, body: bytes, random: bytes) -> bytes:
         """The whole datagram.

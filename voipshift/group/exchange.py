@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from voipshift.alarm import Alarm
 from voipshift.errors import NoAnswer, ProtocolViolation
 from voipshift.group import messages
 from voipshift.group.agenda import Agenda
@@ -27,7 +28,7 @@ from voipshift.group.considerations import Consider, Considerations
 from voipshift.group.envelope import BOOT_OCTETS, Header, Opener, Stream
 from voipshift.group.fields import LARGEST_NUMBER, pack, unpack
 from voipshift.group.keys import Keys
-from voipshift.group.messages import PRELUDE, Ask, Kind, Lapsed, Statement
+from voipshift.group.messages import PRELUDE, Ask, Kind, Lapsed, Statement, messages_of
 from voipshift.group.peer import FRESH_INTERVALS, Peer, Standing
 from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peers, Reply
 from voipshift.group.polls import Polls
@@ -36,8 +37,6 @@ from voipshift.group.speaker import Speaker
 from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
-#: The timer does not fire more often: each ask leaves a deadline behind, and most are over when it comes.
-REST_S = 0.005
 _UNICAST = int(Stream.UNICAST)
 
 
@@ -58,8 +57,9 @@ class Exchange:
     :param lapsed: a lease of the attempt that we asked about ran out elsewhere
     :param stated: all that a member's Report said
     :param bus: publishes to all, False when it cannot; what others publish is :meth:`received`
+    :param at_end: has something done when the batch of datagrams that is being read is worked off
     :param wall: seconds since 1970, from which the incarnation starts
-    :ivar counts: the datagrams dropped, by reason
+    :ivar counts: the datagrams and messages dropped, by reason
     """
 
     _log = Logger()
@@ -85,6 +85,7 @@ class Exchange:
         lapsed: Callable[[bytes, str], None],
         stated: Callable[[str, Statement], None] | None = None,
         bus: Callable[[bytes], bool] | None = None,
+        at_end: Callable[[Callable[[], None]], None] = lambda act: act(),
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
@@ -110,6 +111,7 @@ class Exchange:
             boot=self.boot,
             address=address,
             send=send,
+            at_end=at_end,
             seconds=clock.seconds,
             random=random,
             incarnation=self._peers.believed_incarnation,
@@ -126,8 +128,7 @@ class Exchange:
             report_interval_s=report_interval_s,
         )
         self._running = False
-        self._timer: IDelayedCall | None = None
-        self._rests_until = 0.0
+        self._alarm = Alarm(clock, self._due)
         self._polls = Polls(greet=self._speaker.greet, agenda=self._agenda)
         self._reporter = Reporter(
             statement=statement,
@@ -153,8 +154,9 @@ class Exchange:
     def start(self) -> None:
         """Greet the configured members and report from now on."""
         self._running = True
-        self._reports.soon(self._clock.seconds())
-        self._due()
+        now = self._clock.seconds()
+        self._reports.soon(now)
+        self._alarm.no_later_than(self._due(now))
 
     def stop(self) -> None:
         """Say Leave; nothing is scheduled afterwards."""
@@ -168,10 +170,9 @@ class Exchange:
         self._polls.stop()
         for peer in self._peers.members():
             self._say(peer, Kind.LEAVE, pack({}))
+        self._speaker.flush()
         self._agenda.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.stop()
 
     def add_member(self, address: Address) -> None:
         """A configured member, looked up after the start."""
@@ -262,12 +263,18 @@ class Exchange:
         peer = self._peers.boot(header.boot) or self._met(header, now)
         if peer.name != header.sender or len(body) < PRELUDE.size:
             raise ProtocolViolation("malformed")
-        kind, clock_ms, incarnation = PRELUDE.unpack_from(body)
-        stream = header.stream
+        clock_ms, incarnation = PRELUDE.unpack_from(body)
+        for kind, message in messages_of(body):
+            try:
+                self._said(peer, header.stream, kind, unpack(message), clock_ms / 1000, incarnation, now)
+            except ProtocolViolation as violation:
+                self.counts[violation.reason] += 1
+
+    def _said(
+        self, peer: Peer, stream: int, kind: int, fields: dict[Any, Any], clock_s: float, incarnation: int, now: float
+    ) -> None:
         if stream != _UNICAST and kind != (Kind.POLL if stream == Stream.HELLO else Kind.REPORT):
             raise ProtocolViolation("wrong_stream")
-        fields = unpack(body[PRELUDE.size :])
-        clock_s = clock_ms / 1000
         receiver = self._receivers.get(kind)
         if receiver is not None:
             age_s = self._believed(peer, clock_s, incarnation, now)
@@ -424,27 +431,18 @@ class Exchange:
 
     # The one timer.
 
-    def _arm(self) -> None:
-        """Have the timer fire no later than the earliest deadline; one that fires too early does no harm."""
-        if not self._running:
-            return
-        when = max(self._rests_until, min(self._agenda.next, self._peers.next, self._reports.next))
-        timer = self._timer
-        if timer is None:
-            self._timer = self._clock.callLater(max(0.0, when - self._clock.seconds()), self._due)
-        elif when < timer.getTime():
-            timer.reset(max(0.0, when - self._clock.seconds()))
+    def _next(self) -> float:
+        return min(self._agenda.next, self._peers.next, self._reports.next)
 
-    def _due(self) -> None:
-        self._timer = None
-        now = self._clock.seconds()
-        self._rests_until = now + REST_S
+    def _arm(self) -> None:
+        """Have the alarm ring no later than the earliest deadline; one that rings too early does no harm."""
+        self._alarm.no_later_than(self._next())
+
+    def _due(self, now: float) -> float:
         until = now + 1e-6
-        try:
-            self._agenda.due(now)
-            if self._peers.next <= until:
-                self._perform(self._peers.due(now), now)
-            if self._running and self._reports.next <= until:
-                self._reporter.report(now)
-        finally:
-            self._arm()
+        self._agenda.due(now)
+        if self._peers.next <= until:
+            self._perform(self._peers.due(now), now)
+        if self._running and self._reports.next <= until:
+            self._reporter.report(now)
+        return self._next()

@@ -1,11 +1,15 @@
-"""The eight things that nodes say to each other, as the body of a sealed datagram.
+r"""The eight things that nodes say to each other, one or several of them as the body of a sealed datagram.
 
-A body begins with 17 octets that every kind has, then comes one msgpack map::
+A body begins with 16 octets that hold for all of its messages, which follow one after the other::
 
-    octet  0        kind
-           1 ..  8  the sender's clock in ms: a message expires
-           9 .. 16  the incarnation of the receiver that the sender believes; 0 where it believes none
-          17 ..     a map with small integers as keys
+    octet  0 ..  7  the sender's clock in ms: a message expires
+           8 .. 15  the incarnation of the receiver that the sender believes; 0 where it believes none
+          16        kind                                  \
+          17 .. 18  n, how many octets of a map follow     > one message
+          19 ..     a map with small integers as keys     /
+        19+n        the kind of the next message ...
+
+Each message stands by itself, and means what it means in a datagram of its own.
 
 ======== = =====================================================================================================
 Report   1 what a node says of itself, how to reach it, up to eight others; a challenge, the echo of a challenge
@@ -55,7 +59,9 @@ from voipshift.group.fields import (
 )
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
-PRELUDE = struct.Struct(">BqQ")
+#: What all messages of a body have in common, and what each begins with.
+PRELUDE = struct.Struct(">qQ")
+HEAD = struct.Struct(">BH")
 ATTEMPT_OCTETS = 16
 LEASE_OCTETS = 16
 #: A path is at most the hop limit's 7 long; a refusal names each visited node once more.
@@ -180,7 +186,23 @@ class Lapsed(NamedTuple):
     withdrawn: tuple[int, ...] = ()
 
 
-# What each message becomes: the map alone, without the 17 octets before it.
+def messages_of(body: bytes) -> list[tuple[int, bytes]]:
+    """The kind and the map of each message in a body.
+
+    :raises ProtocolViolation: they do not fill it exactly, or there is none
+    """
+    found = []
+    at, end = PRELUDE.size, len(body)
+    while at + HEAD.size <= end:
+        kind, length = HEAD.unpack_from(body, at)
+        at += HEAD.size + length
+        found.append((kind, body[at - length : at]))
+    if at != end or not found:
+        raise ProtocolViolation("malformed")
+    return found
+
+
+# What each message becomes: the map alone, without the octets before it.
 
 
 def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:

@@ -10,8 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from voipshift.group.envelope import TOO_LONG
-from voipshift.group.messages import PRELUDE, encode_report
+from voipshift.group.messages import encode_report
 from voipshift.interval import LARGE_GROUP as LARGE_GROUP
 from voipshift.interval import report_interval_s as report_interval_s
 from voipshift.node import Address, Load
@@ -27,7 +26,7 @@ JITTER = 0.1
 
 
 def encode_fitting(
-    overhead: int,
+    space: int,
     fields: dict[int, Any],
     others: Sequence[tuple[str, Address]] = (),
     challenge: bytes = b"",
@@ -35,9 +34,8 @@ def encode_fitting(
 ) -> bytes:
     """A Report that names as many others as there is space for.
 
-    :param overhead: octets of the datagram that are not its body
+    :param space: how many octets it may have
     """
-    space = TOO_LONG - 1 - overhead - PRELUDE.size
     body = encode_report(fields, others, challenge, echo)
     while len(body) > space and others:
         others = others[:-1]
