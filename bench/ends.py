@@ -1,7 +1,8 @@
 """Both ends of many calls that one node carries: a caller and a gateway that answers at once, two sockets of one loop.
 
-The caller sends INVITE, acknowledges the 200 along the route that was recorded, and hangs up later; the gateway answers
-whatever it is asked with 200 and remembers nothing.  Nothing is sent twice.
+The caller sends INVITE, acknowledges the 200 along the route that was recorded, and hangs up later; the gateway
+answers whatever it is asked with 200 and remembers nothing, an INVITE before that with 100 and 180 if it is to ring.
+Nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Ends:
     :ivar failed: what was answered with anything but 200, or not at all
     """
 
-    def __init__(self, gateway_port: int) -> None:
+    def __init__(self, gateway_port: int, *, rings: bool = False) -> None:
+        self._rings = rings
         self.node = ("127.0.0.1", 0)
         self._caller = _socket(0)
         self._gateway = _socket(gateway_port)
@@ -128,10 +130,16 @@ class Ends:
         if text.startswith(("ACK ", "SIP/2.0 ")):
             return
         fields = _fields(text)
-        to = fields["to"][0]
         body = _BODY if text.startswith("INVITE ") else ""
+        if body and self._rings:
+            for status in ("100 Trying", "180 Ringing"):
+                self._gateway.sendto(self._response(status, fields, ""), source)
+        self._gateway.sendto(self._response("200 OK", fields, body), source)
+
+    def _response(self, status: str, fields: dict[str, list[str]], body: str) -> bytes:
+        to = fields["to"][0]
         lines = [
-            "SIP/2.0 200 OK",
+            f"SIP/2.0 {status}",
             *(f"{name}: {value}" for name in ("via", "record-route") for value in fields.get(name, [])),
             *(f"{name}: {fields[name][0]}" for name in ("from", "call-id", "cseq")),
             f"to: {to}" if ";tag=" in to else f"to: {to};tag=g{fields['call-id'][0][:10]}",
@@ -139,7 +147,7 @@ class Ends:
             *(["content-type: application/sdp"] if body else []),
             f"content-length: {len(body)}",
         ]
-        self._gateway.sendto(("\r\n".join(lines) + "\r\n\r\n" + body).encode(), source)
+        return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
 def _to(number: int) -> str:

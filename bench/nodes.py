@@ -69,6 +69,19 @@ def carrier(starter: Starter, gateway: int) -> Server:
     return Server("carrier", address, [pid])
 
 
+def full(starter: Starter) -> Server:
+    """Start two nodes that accept nothing and know it of each other; calls come to the first."""
+    ports = free_ports(5)
+    pids = []
+    for at, name in enumerate(("full", "full-too")):
+        own = {"sip": ports[at], "group": ports[2 + at], "other": ports[3 - at], "gateway": ports[4]}
+        pids.append(_start(starter, False, name=name, limit="0", **own))
+    address = ("127.0.0.1", ports[0])
+    if not await_answer(address, partial(options, address), b"SIP/2.0 503", PATIENCE_S):
+        raise SystemExit(f"the nodes do not answer:\n{words_of(starter, 'full')}{words_of(starter, 'full-too')}")
+    return Server("full", address, pids[:1])
+
+
 def words_of(starter: Starter, name: str) -> str:
     """What a node printed."""
     return (starter.folder / f"{name}.log").read_text(errors="replace")

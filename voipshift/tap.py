@@ -45,7 +45,7 @@ from voipshift.sip.portal import Portal
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
 from voipshift.udp import DatagramPort, open_multicast, open_port
-from voipshift.wiring import h225, tcp
+from voipshift.wiring import h225, overload, tcp
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.membership import Alone, Grouped, Membership
@@ -233,7 +233,19 @@ class Node(Service):
             octets=os.urandom,
         )
         admits = self.reception.sources.admits
-        self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits)
+        deciding = overload.Rooms(
+            self.workload,
+            self.members,
+            self.leases,
+            self.delegation,
+            answers,
+            self.listeners,
+            self._whose,
+            self.reception.sources.trusts,
+            now,
+        )
+        refusals = overload.refusals_of(settings, deciding, self.sip.layer)
+        self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits, refusals)
 
         self._lapse = Alarm(reactor, self._lapsed)
         self._count: LoopingCall | None = None

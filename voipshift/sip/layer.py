@@ -131,6 +131,10 @@ class TransactionLayer:
         seen = f"{request.get('call-id')}\n{request.get('from')}".encode("latin-1")
         return blake2b(seen, key=self._secret, digest_size=8).hexdigest()
 
+    def is_known(self, key: str) -> bool:
+        """Whether a request was here before, by branch, host and port of its top Via, a line each (17.2.3)."""
+        return key in self._servers
+
     # What comes in.
 
     def absorb(self, octets: bytes, now: float) -> list[Effect] | None:

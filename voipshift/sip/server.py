@@ -33,6 +33,7 @@ from voipshift.sip.layer import (
 )
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
+from voipshift.sip.refusal import Refusals, opens_call
 
 #: What keeps a NAT's binding open and says nothing (RFC 5626 section 3.5.1, and what older phones send).
 KEEP_ALIVES = frozenset((b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"))
@@ -96,6 +97,7 @@ class SipServer:
         #: Addresses that refused TCP, and until when they are not asked again.
         self._udp_only: dict[Address, float] = {}
         self._timetables: tuple[Timetable, ...] = ()
+        self._refusals: Refusals | None = None
         self._log = Logger()
 
     def serve(
@@ -104,6 +106,7 @@ class SipServer:
         acknowledged: Callable[[Request, Hop], None],
         timetables: Iterable[Timetable],
         admits: Callable[[str, float], bool] = _everybody,
+        refusals: Refusals | None = None,
     ) -> None:
         """Say who uses the transactions.
 
@@ -111,11 +114,13 @@ class SipServer:
         :param acknowledged: told of each ACK that belongs to no transaction, and where it came from
         :param timetables: whose deadlines are kept beside the transactions' own
         :param admits: whether one more message of an address is looked at now
+        :param refusals: who refuses calls unread while the group is full
         """
         self._requested = requested
         self._acknowledged = acknowledged
         self._timetables = tuple(timetables)
         self._admits = admits
+        self._refusals = refusals
 
     def add_port(self, send: Callable[[bytes, Address], None]) -> None:
         """Add the next listener: how messages leave by its port."""
@@ -139,6 +144,12 @@ class SipServer:
         if not self._admits(address[0], now):
             self.dropped["more than one address may send"] += 1
             return
+        if self._drops_new_calls and opens_call(octets):
+            self.dropped["too late for a new call"] += 1
+            return
+        refusals = self._refusals
+        if refusals is not None and refusals.open and self._refused_unread(refusals, listener, octets, address, now):
+            return
         if octets.startswith(b"ACK "):
             absorbed = self.layer.absorb(octets, now)
             if absorbed is not None:
@@ -149,9 +160,6 @@ class SipServer:
         try:
             message = parse(octets)
             if isinstance(message, Request):
-                if self._drops_new_calls and message.method == "INVITE" and not message.to_tag:
-                    self.dropped["too late for a new call"] += 1
-                    return
                 effects = self.layer.receive_request(message, source, now, reliable=self._reliable[listener])
             else:
                 effects = self.layer.receive_response(message, source, now)
@@ -191,6 +199,8 @@ class SipServer:
 
     def refuse(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a final response of the node's own that is not repeated unless the client asks again."""
+        if response.status == 503 and self._refusals is not None:
+            self._refusals.open = True
         self._perform(self.layer.respond(transaction, response, self._now(), repeat=False))
         self._keep_time()
 
@@ -225,6 +235,16 @@ class SipServer:
         request.remove_first_value("Via")
         request.prepend("Via", via)
         return self.layer.readdress(transaction, hop, self._now(), reliable=self._reliable[hop.listener])
+
+    def _refused_unread(self, refusals: Refusals, listener: int, octets: bytes, address: Address, now: float) -> bool:
+        """Whether a message was an INVITE that is refused without being read, or the ACK of one that was."""
+        if octets.startswith(b"INVITE "):
+            refusal = refusals.answer(octets, address, listener, now, reliable=self._reliable[listener])
+            if refusal is None:
+                return False
+            self._senders[listener](refusal, address)
+            return True
+        return octets.startswith(b"ACK ") and refusals.acknowledged(octets)
 
     def _note_udp_only(self, address: Address) -> None:
         """Somebody refuses TCP, or a firewall is silent for him: the next large request does not wait for that."""

@@ -1,0 +1,79 @@
+"""What a node does when it is asked for more than it can do, made of what the settings say.
+
+The lane that refuses calls unread (:mod:`voipshift.sip.refusal`) is told here what the portal would have looked at.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple
+
+from voipshift import config
+from voipshift.balance.leases import Leases
+from voipshift.balance.members import Members
+from voipshift.balance.workload import Workload
+from voipshift.delegation.chain import Delegation
+from voipshift.node import Address
+from voipshift.sip.answers import Answers
+from voipshift.sip.layer import TransactionLayer
+from voipshift.sip.listeners import Listeners
+from voipshift.sip.portal import MAX_NAME
+from voipshift.sip.refusal import Refusals
+from voipshift.sip.uri import host_port
+
+
+class Rooms(NamedTuple):
+    """The rooms of the node that decide about a call attempt.
+
+    :ivar whose: the name of the node that has an address
+    :ivar trusts: whether an address vouches for its callers
+    """
+
+    workload: Workload
+    members: Members
+    leases: Leases
+    delegation: Delegation
+    answers: Answers
+    listeners: Listeners
+    whose: Callable[[Address], str | None]
+    trusts: Callable[[str], bool]
+    now: Callable[[], float]
+
+
+def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer) -> Refusals:
+    """The lane that refuses while this node has no room and every member is flagged full: line 3 of the rule."""
+    workload, members, leases, whose = rooms.workload, rooms.members, rooms.leases, rooms.whose
+    counts, answered = rooms.delegation.counts, rooms.answers.counts
+    here, emergency = settings.node.name, frozenset(settings.emergency.numbers)
+    # A stranger who can become known by a password is not asked for it only to be refused then; one who cannot is told
+    # that he may not call.
+    anybody = settings.access.open or settings.access.users is not None
+
+    def full(door: str, now: float) -> bool:
+        return not workload.room(now) and members.all_full(door, now)
+
+    def exempt(user: str, place: Address, client: str) -> bool:
+        if user.partition(";")[0] in emergency or not (anybody or rooms.trusts(client)):
+            return True
+        owner = whose(place) if place[0][-1].isdigit() else None  # nodes are known by IP addresses
+        if owner != here:
+            return owner is not None
+        return len(leases) > 0 and leases.find(client, user[:MAX_NAME], rooms.now()) is not None
+
+    def refused() -> None:
+        counts["attempts"] += 1
+        counts["refused"] += 1
+        answered[503] += 1
+
+    return Refusals(
+        full=full,
+        exempt=exempt,
+        is_known=layer.is_known,
+        refused=refused,
+        places=map(host_port, rooms.listeners.places),
+        doors=rooms.listeners.doors,
+        marked=False,
+        force_rport=settings.sip.force_rport,
+        random=secrets.token_hex,
+    )
