@@ -17,8 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift import config, tap
 from voipshift.errors import ProtocolViolation
+from voipshift.group import keys
 from voipshift.node import FULL, Acceptance, Address, CallAttempt, Load, NodeIdentity
 from voipshift.sip.message import Request, Response, parse, request
+from voipshift.sip.seals import Seals
 from voipshift.sip.uri import SipUri, host_port
 
 HERE = ("192.0.2.1", 5060)
@@ -293,6 +295,9 @@ class SipNetTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.network = Network(self.clock)
         self.patch(tap, "open_port", self.network.open_port)
+        group_keys = keys.Keys([b"k" * 32])
+        self.patch(keys, "Keys", lambda secrets: group_keys)
+        self.seals = Seals(keys=group_keys, now=self.clock.seconds)
         self.phone = Peer(self.network, PHONE)
         self.gateway = Peer(self.network, GATEWAY, "100")
         self.nodes: list[tap.Node] = []
@@ -320,6 +325,11 @@ class SipNetTestCase(SynchronousTestCase):
         if not isinstance(node.delegation.ask, Asks):
             node.delegation.ask = Asks()
         return node.delegation.ask
+
+    def passed_on(self, request: Request) -> Request:
+        """Mark a request as a member does that passes it on."""
+        request.set("Via", f"{request.get('Via')};{self.seals.mark(request, request.via.branch)}")
+        return request
 
     def lease(self, node: tap.Node, target: str, *, callee: str = "100", client: Address = PHONE, hops: int = 1) -> str:
         """Let a node promise a slot, as it does when a member asks."""

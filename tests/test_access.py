@@ -119,9 +119,7 @@ class CallerTest(AccessTestCase):
         node = self.registrar()
         self.introduce(node)
         member = Peer(self.network, MEMBER)
-        asked = member.request("INVITE", "sip:100@192.0.2.1")
-        asked.set("Via", f"{asked.get('Via')};passed-on")
-        member.say(asked, HERE)
+        member.say(self.passed_on(member.request("INVITE", "sip:100@192.0.2.1")), HERE)
         self.gateway.asked("INVITE")
 
     def test_a_stranger_is_asked_before_it_is_passed_on(self) -> None:

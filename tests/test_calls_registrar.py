@@ -313,8 +313,8 @@ class TargetTest(SynchronousTestCase):
 
     THERE = ("192.0.2.2", 5060)
 
-    def through(self, binding: Binding) -> tuple[Address, str] | None:
-        return (self.THERE, "<sip:192.0.2.2;lr;flow=1>") if binding.node == "there" else None
+    def through(self, binding: Binding) -> Address | None:
+        return self.THERE if binding.node == "there" else None
 
     def targets(self, *contacts: str, **how: object) -> tuple[tuple[Target, ...], ...]:
         """Register and look."""
@@ -352,7 +352,7 @@ class TargetTest(SynchronousTestCase):
         seen = ("198.51.100.7", 40000)
         for node, expected in [
             ("here", ((Target(seen, "sip:bob@10.0.0.5", (), 1, True),),)),
-            ("there", ((Target(self.THERE, "sip:bob@10.0.0.5", ("<sip:192.0.2.2;lr;flow=1>",)),),)),
+            ("there", ((Target(self.THERE, "sip:bob@10.0.0.5", flow=Hop(*seen, 1)),),)),
             ("gone", ()),
         ]:
             made = applied(natted, origin=Origin(node, 1, seen))
@@ -367,7 +367,7 @@ class TargetTest(SynchronousTestCase):
         for node, open_flows, expected in [
             ("here", [Hop(*seen, 1)], Target(seen, uri, (), 1, True)),
             ("here", [Hop(*seen, 0)], Target(("198.51.100.7", 5062), uri)),
-            ("there", [], Target(self.THERE, uri, ("<sip:192.0.2.2;lr;flow=1>",))),
+            ("there", [], Target(self.THERE, uri, flow=Hop(*seen, 1))),
         ]:
             made = applied(asked, origin=Origin(node, 1, seen, "tcp"))
             self.assertEqual(groups(made, "here", self.through, open_flows.__contains__), ((expected,),))

@@ -7,13 +7,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from voipshift.calls.route import Routing, address_of, addresses, contact_of, reach, suit_strict_router, uri_of
 from voipshift.calls.table import Call, End
 from voipshift.errors import ProtocolViolation
+from voipshift.group.keys import Keys
 from voipshift.node import Address
 from voipshift.sip.message import Request, request
+from voipshift.sip.seals import Seals
 
 OURS = frozenset((("192.0.2.1", 5060), ("192.0.2.1", 5067)))
 GATEWAY = ("192.0.2.20", 5060)
 MEMBER = ("192.0.2.2", 5060)
 PHONE = ("198.51.100.7", 5060)
+SEALS = Seals(keys=Keys([bytes(32)]), now=lambda: 0.0)
 
 
 def asked(uri: str, *routes: str) -> Request:
@@ -31,7 +34,7 @@ class RoutingTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Its routing, and a call of the phone to the gateway."""
-        self.routing = Routing(OURS, frozenset((GATEWAY,)), lambda address: address == MEMBER)
+        self.routing = Routing(OURS, frozenset((GATEWAY,)), lambda address: address == MEMBER, SEALS)
         self.call = Call(("1", "a"), End("<sip:a@x>;tag=a", "sip:a@198.51.100.7", (), PHONE, False), 0, 0, 0.0)
 
     def refused(self, asked: Request, to: End | None = None) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from tests.registrations import RegistrarTestCase
-from tests.sipnet import HERE, MEMBER, STRANGER, Peer
+from tests.sipnet import HERE, HERE_TOO, MEMBER, STRANGER, Peer
 from voipshift.node import Load, NodeIdentity
+from voipshift.sip.layer import Hop
+from voipshift.sip.message import parse
 from voipshift.tap import Node
 
 BOB = ("198.51.100.20", 40000)
@@ -97,19 +99,33 @@ class FlowTest(RegistrarTestCase):
         self.gateway.asked("INVITE")
 
     def test_strangers_find_no_way_in(self) -> None:
-        """The Route into a flow is believed from a member alone."""
+        """The Route into a flow is believed with the group's seal alone, wherever it comes from."""
         stranger = Peer(self.network, STRANGER, "mallory")
-        route = [("Route", f"<sip:192.0.2.2;lr;flow={BOB[0]}-{BOB[1]}-0>")]
-        stranger.say(stranger.request("INVITE", "sip:100@10.0.0.5:5060", fields=route), MEMBER)
-        stranger.say(stranger.request("BYE", "sip:bob@10.0.0.5:5060", to="<sip:b@b>;tag=1", fields=route), MEMBER)
+        for sender in (stranger, Peer(self.network, HERE_TOO, "mallory")):
+            for seal in ("", "-", f"-{'0' * 40}"):
+                route = [("Route", f"<sip:192.0.2.2;lr;flow={BOB[0]}-{BOB[1]}-0{seal}>")]
+                sender.say(sender.request("INVITE", "sip:100@10.0.0.5:5060", call_id=seal, fields=route), MEMBER)
+                sender.say(
+                    sender.request("BYE", "sip:bob@10.0.0.5", to="<sip:b@b>;tag=1", call_id=seal, fields=route), MEMBER
+                )
         self.assertEqual(self.bob.words(), [])
         self.assertIn("481 BYE", stranger.words())
 
+    def test_a_route_that_was_captured_opens_no_other_call(self) -> None:
+        """Its seal is for the call that it was written for."""
+        self.phone.say(self.phone.request("INVITE", "sip:bob@192.0.2.1"), HERE)
+        self.bob.asked("INVITE")
+        captured = next(parse(octets) for source, to, octets in self.network.sent if (source, to) == (HERE, MEMBER))
+        stranger = Peer(self.network, STRANGER, "mallory")
+        route = [("Route", captured.values("Route")[0])]
+        stranger.say(stranger.request("INVITE", "sip:100@10.0.0.5:5060", call_id="other", fields=route), MEMBER)
+        self.assertEqual(self.bob.words(), [])
+
     def test_a_flow_that_cannot_be(self) -> None:
-        """430, or 400 where it is none at all."""
-        other = Peer(self.network, ("192.0.2.99", 5060), "other")
-        self.heard(self.member, "other", other.address)
-        for number, (flow, status) in enumerate([("198.51.100.20-40000-7", 430), ("x", 400), ("x-y-z", 400)]):
-            route = [("Route", f"<sip:192.0.2.2;lr;flow={flow}>")]
-            other.say(other.request("INVITE", "sip:bob@10.0.0.5", call_id=f"c{number}", fields=route), MEMBER)
-            self.assertEqual(other.words(), [f"{status} INVITE"])
+        """430."""
+        other = Peer(self.network, STRANGER, "other")
+        asked = other.request("INVITE", "sip:bob@10.0.0.5")
+        route = self.seals.route("<sip:192.0.2.2;lr>", MEMBER, Hop(*BOB, 7), asked)
+        asked.prepend("Route", route)
+        other.say(asked, MEMBER)
+        self.assertEqual(other.words(), ["430 INVITE"])

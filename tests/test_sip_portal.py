@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from tests.sipnet import GATEWAY, HERE, MEMBER, PHONE, STRANGER, Peer, SipNetTestCase
+from tests.sipnet import GATEWAY, HERE, MEMBER, PHONE, Peer, SipNetTestCase
 from voipshift.errors import Refused
 from voipshift.node import Acceptance, NodeIdentity
 
@@ -325,20 +325,38 @@ class MarkTest(SipNetTestCase):
         asks = self.introduce(node)
         member = Peer(self.network, MEMBER, "member")
         invite = self.phone.request("INVITE", "sip:100@192.0.2.1")
-        invite.prepend("Via", "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKm1;passed-on")
-        member.say(invite, HERE)
+        invite.prepend("Via", "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKm1")
+        member.say(self.passed_on(invite), HERE)
         member.told(503)
         self.assertEqual(asks.sent, [])
 
     def test_the_mark_is_believed_from_nobody_else(self) -> None:
-        """A stranger's mark changes nothing: the attempt is placed like any other."""
+        """Without the group's seal it changes nothing, wherever it comes from: the attempt is placed like any other."""
         node = self.node(limit=0)
         asks = self.introduce(node)
-        stranger = Peer(self.network, STRANGER, "stranger")
-        invite = self.phone.request("INVITE", "sip:100@192.0.2.1")
-        invite.prepend("Via", "SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKs1;passed-on")
-        stranger.say(invite, HERE)
-        self.assertEqual(len(asks.sent), 1)
+        member = Peer(self.network, MEMBER, "member")
+        for number, mark in enumerate(("passed-on", "passed-on=x", f"passed-on={'0' * 40}")):
+            invite = member.request("INVITE", "sip:100@192.0.2.1", call_id=f"call-{number}")
+            invite.set("Via", f"{invite.get('Via')};{mark}")
+            member.say(invite, HERE)
+        self.assertEqual(len(asks.sent), 3)
+
+    def test_a_mark_that_was_captured_is_worth_nothing(self) -> None:
+        """In another request it breaks, and the same one comes a second time only as a copy."""
+        node = self.node(limit=0)
+        asks = self.introduce(node)
+        invite = self.passed_on(self.phone.request("INVITE", "sip:100@192.0.2.1"))
+        self.phone.say(invite, HERE)
+        self.phone.told(503)
+        self.network.advance(40)
+        self.introduce(node, "other", ("192.0.2.3", 5060))
+        self.phone.say(invite, HERE)
+        other = self.phone.request("INVITE", "sip:200@192.0.2.1")
+        other.set("Via", invite.get("Via") or "")
+        other.set("Call-ID", "other")
+        other.set("Via", (invite.get("Via") or "").replace("branch=z9hG4bK", "branch=z9hG4bKx"))
+        self.phone.say(other, HERE)
+        self.assertEqual(len(asks.sent), 2)
 
     def test_the_mark_comes_from_where_a_member_is_known(self) -> None:
         """A request for another node that came in by the second port leaves by the first, which the others know."""

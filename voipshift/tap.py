@@ -42,6 +42,7 @@ from voipshift.node import Address, Load
 from voipshift.sip.answers import Answers
 from voipshift.sip.identification import Identification
 from voipshift.sip.portal import Portal
+from voipshift.sip.seals import Seals
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
 from voipshift.udp import DatagramPort, open_multicast, open_port
@@ -181,12 +182,14 @@ class Node(Service):
             now=now,
             octets=os.urandom,
         )
+        self._keys = keys.load(settings.group.key_file) if settings.group else keys.Keys([os.urandom(32)])
+        seals = Seals(keys=self._keys, now=now)
         self.proxy = Proxy(
             listeners=self.listeners,
             is_open=self.streams.is_open,
             table=self.table,
             plan=plan,
-            routing=Routing(frozenset(places), plan.addresses, self._is_member),
+            routing=Routing(frozenset(places), plan.addresses, self._is_member, seals),
             respond=self.sip.respond,
             tag=self.sip.layer.tag_for,
             request=self.sip.request,
@@ -195,10 +198,10 @@ class Node(Service):
             answered=self._answered,
             closed=self._closed,
             consume=lambda request: self.reception.gate.consume(request),
+            seals=seals,
             now=now,
             octets=os.urandom,
         )
-        self._keys = keys.load(settings.group.key_file) if settings.group else keys.Keys([os.urandom(32)])
         self.reception = Reception(
             settings,
             reactor,
@@ -224,6 +227,7 @@ class Node(Service):
             answers=answers,
             identification=Identification(listeners=self.listeners, answers=answers),
             group_full=self._group_full,
+            is_marked=seals.is_marked,
             trusts=self.reception.sources.trusts,
             anybody=settings.access.open,
             gate=self.reception.gate,

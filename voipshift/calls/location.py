@@ -82,6 +82,7 @@ class Target(NamedTuple):
     :ivar route: Route values, the first of them first
     :ivar listener: the port that it must leave by; None for the one that the call came in by
     :ivar behind_nat: requests of the dialog go to that address too, whatever the Contact says
+    :ivar flow: the flow that the node at that address holds, into which the request is to go there
     """
 
     address: Address
@@ -89,6 +90,7 @@ class Target(NamedTuple):
     route: tuple[str, ...] = ()
     listener: int | None = None
     behind_nat: bool = False
+    flow: Hop | None = None
 
 
 def live(bindings: Iterable[Binding], now: float) -> Bindings:
@@ -99,14 +101,13 @@ def live(bindings: Iterable[Binding], now: float) -> Bindings:
 def groups(
     bindings: Iterable[Binding],
     here: str,
-    through: Callable[[Binding], tuple[Address, str] | None],
+    through: Callable[[Binding], Address | None],
     is_open: Callable[[Hop], bool],
 ) -> tuple[tuple[Target, ...], ...]:
     """The places of a user, those of equal preference together, the highest preference first (section 16.6).
 
     :param here: this node's name
-    :param through: the address of another node that holds a flow, and the Route value that leads into the flow; None
-        where that node is not there
+    :param through: the address of another node that holds a flow; None where that node is not there
     :param is_open: whether a connection of this node's is still there
     """
     ordered = sorted(bindings, key=lambda binding: -binding.q)
@@ -131,7 +132,7 @@ def user_of(uri: str) -> tuple[str, str]:
 def _target(
     binding: Binding,
     here: str,
-    through: Callable[[Binding], tuple[Address, str] | None],
+    through: Callable[[Binding], Address | None],
     is_open: Callable[[Hop], bool],
 ) -> Target | None:
     try:
@@ -147,9 +148,10 @@ def _target(
     direct = Target(contact.address(), uri) if is_ip_address(contact.address()[0]) else None
     if binding.transport == "udp" and not binding.behind_nat:
         return direct
+    flow = Hop(*binding.source, binding.listener)
     if binding.node != here:
-        flow = through(binding)
-        return None if flow is None else Target(flow[0], uri, (flow[1],))
-    if binding.transport == "udp" or is_open(Hop(*binding.source, binding.listener)):
+        holder = through(binding)
+        return None if holder is None else Target(holder, uri, flow=flow)
+    if binding.transport == "udp" or is_open(flow):
         return Target(binding.source, uri, (), binding.listener, behind_nat=True)
     return None if binding.behind_nat else direct

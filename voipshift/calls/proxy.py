@@ -20,7 +20,7 @@ from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.layer import ClientTransaction, Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
-from voipshift.sip.portal import PASSED_ON
+from voipshift.sip.seals import Seals
 from voipshift.sip.timers import Timers
 from voipshift.sip.uri import SipUri, host_port, scheme_of, unescape
 from voipshift.sip.validation import loop_digest
@@ -47,6 +47,7 @@ class Proxy:
     :param answered: told of each call that was answered, to watch whether its ends stay alive
     :param closed: told of each call that left the table
     :param consume: takes the credentials that were for this node out of a request
+    :param seals: of the group
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Proxy:
         answered: Callable[[Call], None],
         closed: Callable[[Call], None],
         consume: Callable[[Request], None],
+        seals: Seals,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
@@ -82,6 +84,7 @@ class Proxy:
         self._answered = answered
         self._closed = closed
         self._consume = consume
+        self._seals = seals
         self._now = now
         self._octets = octets
         self._timers: Timers[ResponseContext] = Timers()
@@ -124,28 +127,35 @@ class Proxy:
         request.prepend("Record-Route", self._listeners.record(invite.source.listener, secure=_is_secure(request)))
         self._forward(invite, request, groups, call, opens=opens)
 
-    def pass_on(self, transaction: ServerTransaction, to: Address) -> None:
-        """Pass a request on to the member that it names, without a part in the call; it is marked as decided there
-        alone.
+    def pass_on(self, transaction: ServerTransaction, to: Address, uri: str | None = None) -> None:
+        """Pass a request on to a member, marked as decided there alone, and have no part in the call.
+
+        :param uri: the Request-URI that it gets, by which the member knows its lease: of a client that this node alone
+            can reach it stays on the way then.  None: the member is the one that the request names already
         """
         request = self._routing.without_ours(transaction.request)
+        if uri is not None:
+            request.uri = uri
+            if transaction.reliable or _is_behind_nat(transaction):
+                way = self._hop(request, Target(to), 0)
+                for value in self._recorded(request, transaction.source, way.listener):
+                    request.prepend("Record-Route", value)
         self._forward(transaction, request, _only(to), None)
 
     def into_flow(self, invite: ServerTransaction) -> bool:
-        """Pass a member's INVITE into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2).
+        """Pass a member's INVITE into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2):
+        its seal says that it is a member's.
 
         :returns: False where its Route leads into no flow
         :raises ProtocolViolation: 430, the flow is gone
         """
-        found = self._routing.flow(invite.request, invite.source)
-        if found is None:
+        flow = self._routing.flow(invite.request)
+        if flow is None:
             return False
-        flow, route = found
         target = self._flow_target(flow)
         request = self._routing.without_ours(invite.request)
-        request.prepend("Record-Route", route)
-        if self._listeners.reliable[flow.listener]:
-            request.prepend("Record-Route", self._listeners.record(flow.listener, secure=_is_secure(request)))
+        for value in reversed(self._recorded(request, flow, invite.source.listener)):
+            request.prepend("Record-Route", value)
         self._forward(invite, request, target, None)
         return True
 
@@ -154,7 +164,7 @@ class Proxy:
 
         :raises ProtocolViolation: 481, no such call is carried here; 403, it would go to no party of the call
         """
-        flow = self._routing.flow(transaction.request, transaction.source)
+        flow = self._routing.flow(transaction.request)
         request = self._routing.without_ours(transaction.request)
         call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
         if call is not None:
@@ -162,36 +172,25 @@ class Proxy:
             to = self._routing.next_hop(request, call, end)
             self._forward(transaction, request, self._through(end, to), call)
             return
-        if flow is not None and not request.has("Route"):
-            self._forward(transaction, request, self._flow_target(flow[0]), None)
-            return
-        member = self._routing.member(request)
-        if member is None:
-            raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
-        self._forward(transaction, request, _only(member), None)
+        self._forward(transaction, request, self._beside_the_call(request, flow), None)
 
     def acknowledge(self, ack: Request, source: Hop) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
         try:
-            flow = self._routing.flow(ack, source)
+            flow = self._routing.flow(ack)
             request = self._routing.without_ours(ack)
             call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
             if call is not None:
                 end = _far_end(call, request)
                 groups = self._through(end, self._routing.next_hop(request, call, end))
-            elif flow is not None and not request.has("Route"):
-                groups = self._flow_target(flow[0])
             else:
-                member = self._routing.member(request)
-                if member is None:
-                    return
-                groups = _only(member)
+                groups = self._beside_the_call(request, flow)
             if request.max_forwards == 0:
                 return
             hop = self._hop(request, groups[0][0], source.listener)
         except ProtocolViolation:
             return
-        self._send(self._onward(request, hop.listener, "").octets(), hop)
+        self._send(self._onward(request, hop.listener).octets(), hop)
 
     @property
     def next(self) -> float:
@@ -214,16 +213,18 @@ class Proxy:
             request.uri = _at_gateway(request.uri, to, self._plan.transports[to])
         for value in reversed(target.route):
             request.prepend("Route", value)
+        if target.flow is not None:
+            holder = f"<sip:{host_port(to)};lr>"
+            request.prepend("Route", self._seals.route(holder, to, target.flow, request))
         listener = context.server.source.listener
-        mark = ""
-        if context.call is None and not request.to_tag and target.listener is None:
-            mark = f";{PASSED_ON}"
-            listener = 0  # the address by which members know this node, and believe its mark
+        marked = context.call is None and not request.to_tag and target.listener is None
+        if marked:
+            listener = 0  # the address by which members know this node
         hop = self._hop(request, target, listener)
         if hop.listener != listener and context.call is not None and not request.to_tag:
             # The far end comes back by another way than the near end (RFC 5658 section 4).
             request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
-        return self._request(self._onward(request, hop.listener, mark), hop, context)
+        return self._request(self._onward(request, hop.listener, marked=marked), hop, context)
 
     def respond_late(self, server: ServerTransaction, response: Response) -> None:
         """Send a 2xx that comes after another final response: that response's transaction has no use for it."""
@@ -298,6 +299,15 @@ class Proxy:
             return Hop(target.address[0], target.address[1], target.listener)
         return self._listeners.way(request, target.address, nearest)
 
+    def _beside_the_call(self, request: Request, flow: Hop | None) -> tuple[tuple[Target]]:
+        """Where a request goes whose call a member carries: to that member, or from it to a client of this node's."""
+        member = self._routing.member(request)
+        if member is not None:
+            return _only(member)
+        if flow is None:
+            raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
+        return self._flow_target(flow)
+
     def _flow_target(self, flow: Hop) -> tuple[tuple[Target]]:
         """A client of this node's, by the flow that it opened."""
         reliable = self._listeners.reliable
@@ -312,7 +322,19 @@ class Proxy:
             return _only(to)
         return ((Target((flow.host, flow.port), listener=flow.listener),),)
 
-    def _onward(self, request: Request, listener: int, mark: str) -> Request:
+    def _recorded(self, request: Request, flow: Hop, listener: int) -> list[str]:
+        """What this node records of its two sides: a client that is reached by a flow, and from there the others.
+
+        :param listener: by which the others reach this node
+        """
+        secure = _is_secure(request)
+        record, place = self._listeners.record(listener, secure=secure), self._listeners.places[listener]
+        into = self._seals.record(record, place, flow, request)
+        if flow.listener == listener:
+            return [into]
+        return [self._listeners.record(flow.listener, secure=secure), into]
+
+    def _onward(self, request: Request, listener: int, *, marked: bool = False) -> Request:
         """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3, 6 and 8)."""
         left = request.max_forwards
         request.set("Max-Forwards", str(MAX_FORWARDS if left is None else left - 1))
@@ -321,7 +343,8 @@ class Proxy:
         if request.has("Route"):
             suit_strict_router(request)
         branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}"
-        request.prepend("Via", self._listeners.via(listener, branch + mark))
+        said = f"{branch};{self._seals.mark(request, branch)}" if marked else branch
+        request.prepend("Via", self._listeners.via(listener, said))
         return request
 
     def _spirals(self, request: Request) -> bool:
@@ -396,11 +419,18 @@ def _caller(invite: ServerTransaction) -> End:
     request = invite.request
     source = (invite.source.host, invite.source.port)
     contact = contact_of(request)
-    # Without a Contact there is nothing to reach it by but the address that it was seen from.
-    behind_nat = contact is None or (len(request.vias) == 1 and request.via.host != source[0])
+    behind_nat = _is_behind_nat(invite)
     route = tuple(request.values("Record-Route"))
     flow = invite.source if invite.reliable and len(request.vias) == 1 else None
     return End(request.get("From") or "", contact or request.from_.uri, route, source, behind_nat, flow)
+
+
+def _is_behind_nat(invite: ServerTransaction) -> bool:
+    """Whether a caller can be reached where it was seen from alone: it gives no Contact, or does not know itself."""
+    request = invite.request
+    if contact_of(request) is None:
+        return True
+    return request.via.host != invite.source.host and len(request.vias) == 1
 
 
 def _far_end(call: Call, request: Request) -> End:

@@ -74,7 +74,7 @@ class Registrar:
         is_ours: Callable[[Address], bool],
         gate: Gate,
         vouched: Callable[[str], bool],
-        through: Callable[[Binding], tuple[Address, str] | None],
+        through: Callable[[Binding], Address | None],
         listeners: Listeners,
         is_open: Callable[[Hop], bool],
         respond: Callable[[ServerTransaction, Response], None],

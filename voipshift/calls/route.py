@@ -12,22 +12,11 @@ from voipshift.calls.table import Call, End
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.fields import Message
-from voipshift.sip.grammar import NameAddr, number_of
+from voipshift.sip.grammar import NameAddr
 from voipshift.sip.message import Request
+from voipshift.sip.seals import Seals
 from voipshift.sip.transaction import Hop
-from voipshift.sip.uri import SipUri, host_port, is_ip_address
-
-#: The parameter of a Route value by which a member asks for a request to go into a flow that this node holds.
-FLOW = "flow"
-
-
-def flow_route(place: Address, flow: Hop) -> str:
-    """The Route value that leads into a flow (RFC 5626 section 5.2).
-
-    :param place: the address of the node that holds it
-    :param flow: what it is at that node: the client's address, and the listener by which it came
-    """
-    return f"<sip:{host_port(place)};lr;{FLOW}={flow.host}-{flow.port}-{flow.listener}>"
+from voipshift.sip.uri import SipUri, is_ip_address
 
 
 def not_a_party() -> ProtocolViolation:
@@ -74,25 +63,22 @@ class Routing:
     :param ours: this node's addresses, as they stand in a Route or Request-URI
     :param gateways: the addresses of its gateways
     :param is_member: whether an address is another node's
+    :param seals: of the group
     """
 
     def __init__(
-        self, ours: frozenset[Address], gateways: frozenset[Address], is_member: Callable[[Address], bool]
+        self, ours: frozenset[Address], gateways: frozenset[Address], is_member: Callable[[Address], bool], seals: Seals
     ) -> None:
         self._ours = ours
         self._gateways = gateways
         self._is_member = is_member
+        self._seals = seals
 
-    def flow(self, request: Request, source: Hop) -> tuple[Hop, str] | None:
-        """The flow that the first Route value leads into, and that value; believed from a member alone."""
+    def flow(self, request: Request) -> Hop | None:
+        """The flow of a client of this node's that the first Route value leads into."""
         routes = request.values("Route")
         uri = uri_of(routes[0]) if routes else None
-        said = None if uri is None else uri.parameters.get(FLOW)
-        if said is None or not self.names_us(routes[0]) or not self._is_member((source.host, source.port)):
-            return None
-        host, _, numbers = said.partition("-")
-        port, _, listener = numbers.partition("-")
-        return Hop(host, number_of(port, 65536), number_of(listener, 1000)), routes[0]
+        return self._seals.flow(uri, request) if uri is not None and uri.address() in self._ours else None
 
     def without_ours(self, request: Request) -> Request:
         """A copy without the Route values that name this node (section 16.4).

@@ -33,11 +33,11 @@ from voipshift.sip.auth import Party
 from voipshift.sip.identification import LEASE, Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
+from voipshift.sip.message import Request
+from voipshift.sip.seals import PASSED_ON
 from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 
-#: The Via parameter by which a member marks a request that it passed on: decide alone.
-PASSED_ON = "passed-on"
 #: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
 #: alone.
 MAX_TARGET = 512
@@ -124,6 +124,7 @@ class Portal:
     :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
     :param answers: what it answers by itself
     :param identification: tells a client who has accepted its attempt
+    :param is_marked: whether a member has marked a request as passed on
     :param trusts: whether an address vouches for its callers
     :param anybody: anybody may call
     :param gate: who says who all others are
@@ -143,6 +144,7 @@ class Portal:
         answers: Answers,
         identification: Identification,
         group_full: Callable[[], bool],
+        is_marked: Callable[[Request], bool],
         trusts: Callable[[str], bool],
         anybody: bool,
         gate: Gate,
@@ -162,6 +164,7 @@ class Portal:
         self._refuse = answers.refuse
         self._redirect = identification.redirect
         self._group_full = group_full
+        self._is_marked = is_marked
         self._trusts = trusts
         self._anybody = anybody
         self._gate = gate
@@ -213,25 +216,27 @@ class Portal:
 
     def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
         known = self._trusts(invite.source.host)
-        if known or self._anybody:
-            self._sort(invite, uri, known)
-        elif self._is_vouched_for(invite, uri):
-            self._sort(invite, uri, True)
+        if PASSED_ON in invite.request.via.parameters and self._is_marked(invite.request):
+            self._sort(invite, uri, True, alone=True)
+        elif known or self._anybody or self._is_vouched_for(invite, uri):
+            self._sort(invite, uri, known or not self._anybody)
         elif not self._leads_into_flow(invite):
             self._gate.identify(invite, Party.PROXY, lambda user: self._sort(invite, uri, True))
 
     def _is_vouched_for(self, invite: ServerTransaction, uri: SipUri | TelUri) -> bool:
-        """Whether a member passed it on, or its lease was given to a known client that was at that address."""
-        if self._passed_on(invite):
-            return True
+        """Whether its lease was given to a known client that was at that address."""
         lease = self._lease(invite, uri, self._whose(uri.address())) if isinstance(uri, SipUri) else None
         return lease is not None and lease.attempt.trusted and lease.attempt.client[0] == invite.source.host
 
-    def _sort(self, invite: ServerTransaction, uri: SipUri | TelUri, known: bool) -> None:
-        """What becomes of a call attempt of somebody who may call; `known` says that it is not just anybody."""
+    def _sort(self, invite: ServerTransaction, uri: SipUri | TelUri, known: bool, *, alone: bool = False) -> None:
+        """What becomes of a call attempt of somebody who may call.
+
+        :param known: it is not just anybody
+        :param alone: a member passed it on
+        """
         target = invite.request.uri
         if isinstance(uri, TelUri):
-            self._decide(invite, target, target[4:].partition(";")[0], known, alone=False)
+            self._decide(invite, target, target[4:].partition(";")[0], known, alone=alone)
             return
         owner = self._whose(uri.address())
         if owner is None and self._leads_into_flow(invite):
@@ -246,7 +251,7 @@ class Portal:
         promised = LEASE in uri.parameters
         if promised:
             target = str(uri.without_parameter(LEASE))
-        self._decide(invite, target, uri.user or "", known, alone=promised or self._passed_on(invite))
+        self._decide(invite, target, uri.user or "", known, alone=promised or alone)
 
     def _leads_into_flow(self, invite: ServerTransaction) -> bool:
         """Whether it was for a client of this node's in a call that a member carries; then it is under way."""
@@ -266,12 +271,6 @@ class Portal:
             self._decide_alone(invite, attempt)
         else:
             self._place(invite, attempt, callee)
-
-    def _passed_on(self, invite: ServerTransaction) -> bool:
-        """Marked by the node before us, and that node is a member: nobody else's mark is believed."""
-        if PASSED_ON not in invite.request.via.parameters:
-            return False
-        return self._whose((invite.source.host, invite.source.port)) is not None
 
     def _attempt(self, invite: ServerTransaction, target: str, callee: str, known: bool) -> CallAttempt:
         source = invite.source

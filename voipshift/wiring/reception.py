@@ -17,7 +17,6 @@ from voipshift.balance.members import Members
 from voipshift.calls.location import Binding, Location
 from voipshift.calls.registrar import Limits
 from voipshift.calls.registration import Registrar
-from voipshift.calls.route import flow_route
 from voipshift.errors import ConfigurationError
 from voipshift.group.keys import Keys
 from voipshift.node import Address
@@ -164,12 +163,11 @@ class Reception:
             host == place[0] for member in self._members for place in member.doors.values()
         )
 
-    def _through(self, binding: Binding) -> tuple[Address, str] | None:
-        """The way to a client whose flow another node holds: that node, and the Route into the flow."""
+    def _through(self, binding: Binding) -> Address | None:
+        """Where the node is that holds a client's flow."""
         for member in self._members.live(UDP, self._now()):
             if member.name == binding.node:
-                place = member.doors[UDP]
-                return place, flow_route(place, Hop(*binding.source, binding.listener))
+                return member.doors[UDP]
         return None
 
     def _counted(self, number: int) -> None:
