@@ -28,7 +28,7 @@ from voipshift.node import Address
 from voipshift.sip.answers import RETRY_AFTER_S
 from voipshift.sip.grammar import KEYS, MAGIC_COOKIE, key_of
 from voipshift.sip.identification import LEASE
-from voipshift.sip.portal import PASSED_ON
+from voipshift.sip.seals import PASSED_ON
 from voipshift.sip.timers import T4
 
 #: So many refused requests are remembered for T4: four times what a processor refuses in that time.
