@@ -10,10 +10,10 @@
 - **carry**: a node carries whole calls from a caller to a gateway: INVITE, 100, 180, 200, ACK, BYE, 200, each of them
   in and out; two transactions, a call record and what is kept to absorb what comes late.
 
-``cpu_us`` is user and system time of the node's process per call, in interleaved runs, their median; what a carried
-call leaves behind (timers of up to 32 s) is left out, which makes carrying look cheaper and the ratio worse.  What is to be
-reached follows from the goodput of an overloaded server, which cannot be more than ``(1 - r a) / (1 - r)`` of its
-capacity, a times of which is offered: with r = 1/20 and twice the capacity offered, 95 %.
+``cpu_us`` is user and system time of the node's process per call, in interleaved runs, their median.  What a carried
+call leaves behind (timers of up to 32 s) is left out, which makes carrying look cheaper, and the ratio worse.  The
+ratio to be reached follows from the goodput of an overloaded server, which cannot be more than ``(1 - r a) / (1 - r)``
+of its capacity, a times of which is offered: with r = 1/20 and twice the capacity offered, 95 %.
 """
 
 from __future__ import annotations

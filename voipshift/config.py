@@ -44,6 +44,9 @@ _name = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})", "1 to 63 letters, digits,
 _bus = matching(r"redis://[^/?#\s]+/?", 'like "redis://192.0.2.30:6379"')
 _realm = matching(r'[^"\\:\x00-\x1f\x7f]{1,64}', "1 to 64 characters without quotes, colons and backslashes")
 _domain = matching(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", "a host name such as example.org")
+_resource_priority = matching(
+    r"[A-Za-z0-9!%*_+`'~-]+(\.[A-Za-z0-9!%*_+`'~-]+)?", 'such as "ets.0", or "ets" for all of it'
+)
 _prefix = matching(r"\+?[0-9*#]*", 'the first digits of a number, or "" for everything')
 
 
@@ -182,7 +185,14 @@ class EmergencySettings:
     """``[emergency]``."""
 
     numbers: tuple[str, ...] = key(several(text), default=())
+    priority: bool = key(boolean, default=False)
+    resource_priorities: tuple[str, ...] = key(several(_resource_priority), default=())
     reserved: float = key(number(0, 0.9), default=0.05)
+
+    @property
+    def share(self) -> float:
+        """What is kept: nothing where no call can be one."""
+        return self.reserved if self.numbers or self.priority or self.resource_priorities else 0.0
 
 
 @room

@@ -57,6 +57,7 @@ class CallAttempt(NamedTuple):
     :param target: the original Request-URI, restored by the accepting node before it routes the call
     :param client: where the request came from
     :param trusted: the client is trusted or authenticated, so that the limit of leases per address is not for it
+    :param emergency: somebody whom the entry believes has marked it as an emergency
     """
 
     id: bytes
@@ -66,6 +67,7 @@ class CallAttempt(NamedTuple):
     target: str
     client: Address
     trusted: bool = False
+    emergency: bool = False
 
 
 class Acceptance(NamedTuple):

@@ -232,6 +232,7 @@ class Node(Service):
             anybody=settings.access.open,
             gate=self.reception.gate,
             registrar=self.reception.registrar,
+            marks=overload.marks_of(settings),
             identify_self=settings.sip.identify_self,
             now=now,
             octets=os.urandom,

@@ -147,11 +147,11 @@ class Policy:
 
     def select(self, attempt: CallAttempt) -> Selection | None:
         """What holds for an attempt; None where no factor is configured."""
-        if self._idle:
+        if self._idle and not attempt.emergency:
             return None
         service = self.service(attempt.callee)
         here = not service or service in self._hosted
-        emergency = attempt.callee.partition(";")[0] in self._emergency
+        emergency = attempt.emergency or attempt.callee.partition(";")[0] in self._emergency
         return Selection(self._formula, self.region(attempt.client[0]), service, here, emergency)
 
     def region(self, host: str) -> str:

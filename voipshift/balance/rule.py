@@ -29,6 +29,8 @@ Where the lines leave a choice:
   all, a node without room refuses.
 - A member without any capacity (a limit of 0) is never drawn, neither as free nor as a probe.
 - Members believed full are probed in proportion to their capacity.
+- Full is said of what is not reserved.  An emergency call passes line 3 by, and each of its asks may be a probe: some
+  member that is full for all others may have room for it.
 - ``choose = "lowest"`` draws among those of the lowest occupancy, with the same weights.
 """
 
@@ -117,7 +119,12 @@ def decide(
         this node is a place for it at all
     """
     room = workload.room(now) if selection is None else selection.room(workload, now)
-    if not room and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now))):
+    emergency = selection is not None and selection.emergency
+    if (
+        not room
+        and not emergency
+        and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now)))
+    ):
         return Reason.ALL_FULL  # line 3
     if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4
         return Reason.BELOW_THRESHOLD
@@ -128,7 +135,7 @@ def decide(
         candidates = [member for member in candidates if selection.allows(member)]
         locality = selection.weight
     free = [member for member in candidates if member.free > 0.0]  # line 6
-    probe = not free and not probed
+    probe = not free and (emergency or not probed)
     if probe:
         free = candidates
     member = _draw(rule, free, probe, locality, random)  # line 8

@@ -73,6 +73,8 @@ MOST_CRITERIA = 16
 MOST_LAPSED = 25
 #: Longer than any attempt may take.
 LONGEST_WAIT_MS = 60_000
+#: What an Ask says of an emergency, and of no other call.
+_EMERGENCY = {13: True}
 
 
 class Kind(IntEnum):
@@ -247,6 +249,7 @@ def encode_ask(ask: Ask) -> bytes:
             10: ask.path,
             11: min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS),
             12: ask.entry,
+            **(_EMERGENCY if attempt.emergency else {}),
         }
     )
 
@@ -319,6 +322,7 @@ def decode_ask(fields: dict[Any, Any]) -> Ask:
         read_text(get(6)),
         (read_text(get(7), LONGEST_HOST), read_whole(get(8), 65535)),
         trusted,
+        get(13) is True,
     )
     path = tuple([read_load(value) for value in read_array(get(10), 0, MOST_LOADS)])
     return Ask(read_whole(get(1)), attempt, path, read_whole(get(11), LONGEST_WAIT_MS) / 1000, read_name(get(12)))

@@ -386,6 +386,7 @@ REASONS: dict[int, str] = {
     414: "Request-URI Too Long",
     415: "Unsupported Media Type",
     416: "Unsupported URI Scheme",
+    417: "Unknown Resource-Priority",
     420: "Bad Extension",
     421: "Extension Required",
     422: "Session Interval Too Small",

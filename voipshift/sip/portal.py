@@ -34,6 +34,7 @@ from voipshift.sip.identification import LEASE, Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request
+from voipshift.sip.priority import Marks
 from voipshift.sip.seals import PASSED_ON
 from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
@@ -128,6 +129,7 @@ class Portal:
     :param trusts: whether an address vouches for its callers
     :param anybody: anybody may call
     :param gate: who says who all others are
+    :param marks: by what a caller who is known marks a call as an emergency
     :param registrar: who knows where users are; None where REGISTER is not served
     :param group_full: True when a call attempt would be refused right now
     """
@@ -149,6 +151,7 @@ class Portal:
         anybody: bool,
         gate: Gate,
         registrar: Registrar | None,
+        marks: Marks,
         identify_self: bool,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
@@ -169,6 +172,7 @@ class Portal:
         self._anybody = anybody
         self._gate = gate
         self._registrar = registrar
+        self._marks = marks
         self._identify_self = identify_self
         self._now = now
         self._octets = octets
@@ -178,7 +182,7 @@ class Portal:
         """A new request: answered, placed, or handed to the proxy."""
         request = transaction.request
         try:
-            wrong = objection(request, self._ours)
+            wrong = objection(request, self._ours, self._marks)
             if wrong is not None:
                 self._answer(transaction, wrong.status, wrong.fields)
                 return
@@ -282,7 +286,12 @@ class Portal:
             target=target,
             client=(source.host, source.port),
             trusted=known,
+            emergency=bool(self._marks) and known and self._is_emergency(invite),
         )
+
+    def _is_emergency(self, invite: ServerTransaction) -> bool:
+        """Whether a caller who is known says so; where anybody may call, a member that passed it on knows nobody."""
+        return (not self._anybody or self._trusts(invite.source.host)) and self._marks.on(invite.request)
 
     def _decide_alone(self, invite: ServerTransaction, attempt: CallAttempt) -> None:
         try:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from voipshift.node import Address
 from voipshift.sip.message import Request
+from voipshift.sip.priority import Marks
 from voipshift.sip.uri import scheme_of
 
 #: Request-URIs that a node can route (RFC 3261 section 19.1, RFC 3966).
@@ -26,6 +27,10 @@ METHODS = frozenset(
 )  # fmt: skip
 
 
+#: A node for which nothing does.
+NO_MARKS = Marks()
+
+
 class Objection(NamedTuple):
     """Why a request is not served.
 
@@ -37,19 +42,25 @@ class Objection(NamedTuple):
     fields: tuple[tuple[str, str], ...] = ()
 
 
-def objection(request: Request, ours: frozenset[Address]) -> Objection | None:
+def objection(request: Request, ours: frozenset[Address], marks: Marks = NO_MARKS) -> Objection | None:
     """Look at a request as a proxy must (section 16.3); None when nothing is wrong.
 
     OPTIONS that may go no further is for this node to answer (item 3).
 
     :param ours: the addresses of this node as they stand in a Via
+    :param marks: what marks a call as an emergency
     """
     if request.uri[:4] not in _COMMON and scheme_of(request.uri) not in SCHEMES:
         return Objection(416)
     if request.max_forwards == 0 and (request.method != "OPTIONS" or request.to_tag):
         return Objection(483)
     if request.has("Proxy-Require"):
-        return _unsupported(request.values("Proxy-Require"))
+        demanded = [tag for tag in request.values("Proxy-Require") if tag.lower() not in marks.extensions]
+        if demanded:
+            return _unsupported(demanded)
+        unknown = marks.not_understood(request)
+        if unknown is not None:
+            return Objection(417, unknown)
     return Objection(482) if _looped(request, ours) else None
 
 

@@ -76,10 +76,8 @@ def workload_of(
     now: float,
 ) -> Workload:
     """The workload that a configuration says; the callables are those of :func:`sampled_criteria` and of Workload."""
-    limits, emergency = settings.workload, settings.emergency
-    reserve = Reserve.of(
-        limits.ongoing_calls, limits.calls_per_second, emergency.reserved if emergency.numbers else 0.0
-    )
+    limits = settings.workload
+    reserve = Reserve.of(limits.ongoing_calls, limits.calls_per_second, settings.emergency.share)
     criteria = sampled_criteria(
         limits,
         octets=octets,

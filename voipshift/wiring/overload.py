@@ -19,6 +19,7 @@ from voipshift.sip.answers import Answers
 from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.portal import MAX_NAME
+from voipshift.sip.priority import Marks
 from voipshift.sip.refusal import Refusals
 from voipshift.sip.uri import host_port
 
@@ -39,6 +40,12 @@ class Rooms(NamedTuple):
     whose: Callable[[Address], str | None]
     trusts: Callable[[str], bool]
     now: Callable[[], float]
+
+
+def marks_of(settings: config.Settings) -> Marks:
+    """What marks a call as an emergency."""
+    emergency = settings.emergency
+    return Marks(priority=emergency.priority, resource_priorities=emergency.resource_priorities)
 
 
 def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer) -> Refusals:
@@ -73,7 +80,7 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
         refused=refused,
         places=map(host_port, rooms.listeners.places),
         doors=rooms.listeners.doors,
-        marked=False,
+        marked=bool(marks_of(settings)),
         force_rport=settings.sip.force_rport,
         random=secrets.token_hex,
     )
