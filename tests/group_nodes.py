@@ -103,7 +103,6 @@ class Node:
         self.sequence = 0
         self.heard: list[tuple[float, str, Load]] = []
         self.stated: dict[str, Statement] = {}
-        self.learnt: list[Load] = []
         self.left: list[str] = []
         self.considered: list[tuple[CallAttempt, tuple[Load, ...], float, str]] = []
         self.withdrawn: list[str] = []
@@ -126,7 +125,6 @@ class Node:
             random=seed.randbytes,
             statement=self.statement,
             heard=lambda identity, load: self.heard.append((network.clock.seconds(), identity.name, load)),
-            learn=self.learnt.append,
             left=self.left.append,
             consider=self._consider,
             withdraw=self.withdrawn.append,

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from voipshift.batch import Batch
 from voipshift.node import Address
 
 if TYPE_CHECKING:
@@ -68,16 +69,26 @@ class NodeClock:
 
 
 class Agenda:
-    """What the world around the nodes does and when: the clock itself sorts too slowly for thousands of clients."""
+    """What the world around the nodes does and when: the clock itself sorts too slowly for thousands of clients.
 
-    def __init__(self, clock: Clock) -> None:
+    What happens at one time is one batch: the nodes say what follows from it when all of it has happened.
+
+    :param tick_s: everything happens at a whole multiple of it, so that much does at one time; 0 for any time
+    """
+
+    def __init__(self, clock: Clock, tick_s: float = 0.0) -> None:
         self._clock = clock
+        self._tick_s = tick_s
+        self.batch = Batch()
         self._entries: list[tuple[float, int, Callable[..., object], tuple[object, ...]]] = []
         self._number = 0
 
     def later(self, seconds: float, act: Callable[..., object], *arguments: object) -> None:
         self._number += 1
-        heapq.heappush(self._entries, (self._clock.seconds() + seconds, self._number, act, arguments))
+        when = self._clock.seconds() + seconds
+        if self._tick_s:
+            when = math.ceil(when / self._tick_s) * self._tick_s
+        heapq.heappush(self._entries, (when, self._number, act, arguments))
 
     def next(self) -> float:
         """When something is to be done next, here or by a node."""
@@ -85,12 +96,14 @@ class Agenda:
         return min(timers, self._entries[0][0] if self._entries else math.inf)
 
     def step(self) -> None:
-        """Do one thing, or what the nodes' timers are due for."""
+        """Do what happens next, or what the nodes' timers are due for."""
         when = self.next()
         self._clock.rightNow = max(self._clock.rightNow, when)
         if self._entries and self._entries[0][0] <= when:
-            _, _, act, arguments = heapq.heappop(self._entries)
-            act(*arguments)
+            with self.batch:
+                while self._entries and self._entries[0][0] <= when:
+                    _, _, act, arguments = heapq.heappop(self._entries)
+                    act(*arguments)
         else:
             self._clock.advance(0)
 

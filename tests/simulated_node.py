@@ -88,11 +88,11 @@ class Node:
             random=octets,
             statement=lambda: Statement(self.load(), self.identity.doors),
             heard=lambda identity, load: self.members.heard(identity, load, self.clock.seconds()),
-            learn=lambda load: self.members.learn(load, self.clock.seconds()),
             left=self.members.leave,
             consider=self.consider,
             withdraw=self.withdraw,
             lapsed=lambda attempt, lease: self.told.append(attempt),
+            at_end=group.agenda.batch.at_end,
             wall=self.clock.seconds,
         )
         self.delegation = Delegation(

@@ -57,6 +57,7 @@ class Group:
 
     :param limits: the ongoing calls that each node takes; the first node is ``n0``
     :param rate: the calls per second that each takes
+    :param tick_s: of the world's clock: the coarser, the more happens at one time
     :param collect: how attempts go their way, given a node's poll; by reports where it gives None
     """
 
@@ -69,6 +70,7 @@ class Group:
         rate: float = math.inf,
         collect: Callable[[Poll], StartChain | None] = lambda poll: None,
         multicast: bool = False,
+        tick_s: float = 0.0,
         **network: Any,
     ) -> None:
         self.random = Random(seed)
@@ -77,7 +79,7 @@ class Group:
         self.collect = collect
         self.clock = Clock()
         self.clock.rightNow = 1000.0
-        self.agenda = Agenda(self.clock)
+        self.agenda = Agenda(self.clock, tick_s)
         self.later = self.agenda.later
         self.network = Network(self.clock, self.agenda, self.random, **network)
         if multicast:

@@ -62,7 +62,6 @@ class Node:
             random=os.urandom,
             statement=self._statement,
             heard=self._heard,
-            learn=lambda load: None,
             left=self.heard.discard,
             consider=self._consider,
             withdraw=lambda lease: None,

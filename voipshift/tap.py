@@ -312,7 +312,6 @@ class Node(Service):
             random=os.urandom,
             statement=self.standing.statement,
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
-            learn=lambda load: self.members.learn(load, self._reactor.seconds()),
             left=self.members.leave,
             stated=lambda name, statement: self.members.describe(name, statement.factors),
             consider=self.delegation.consider,

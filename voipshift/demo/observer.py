@@ -53,7 +53,6 @@ class Observer:
             random=os.urandom,
             statement=self._statement,
             heard=lambda identity, load: None,
-            learn=lambda load: None,
             left=lambda name: None,
             consider=_refuse,
             withdraw=lambda lease: None,

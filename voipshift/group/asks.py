@@ -13,12 +13,11 @@ Pure: messages go out through ``say``, outcomes through the two callables that c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
 
 from voipshift.errors import NoAnswer, Refused
-from voipshift.group.agenda import Agenda
 from voipshift.group.messages import Answer, Ask, Kind, encode_ask
 from voipshift.group.peer import Peer
 from voipshift.group.withdrawals import Withdrawals
@@ -43,8 +42,20 @@ class State(Enum):
 class Asking:
     """One ask under way."""
 
-    __slots__ = ("ask", "asked_at", "ends_at", "fail", "interval_s", "peer", "resend_at", "sends", "silent_at", "state",
-                 "succeed")  # fmt: skip
+    __slots__ = (
+        "ask",
+        "asked_at",
+        "due_at",
+        "ends_at",
+        "fail",
+        "interval_s",
+        "peer",
+        "resend_at",
+        "sends",
+        "silent_at",
+        "state",
+        "succeed",
+    )
 
     def __init__(
         self, ask: Ask, peer: Peer, now: float, succeed: Callable[[Acceptance], None], fail: Callable[[Exception], None]
@@ -61,27 +72,34 @@ class Asking:
         self.silent_at = now + tau
         self.interval_s = tau / 4
         self.resend_at = now + self.interval_s
+        #: Its next deadline.
+        self.due_at = min(self.resend_at, self.ends_at)
 
-    def next(self) -> float:
-        """Its next deadline."""
-        if self.state is State.ASKED:
-            return min(self.resend_at, self.silent_at, self.ends_at)
-        return min(self.resend_at, self.ends_at)
+    def wait(self, now: float) -> None:
+        """Wait for so long as the interval says, or less where something else comes before."""
+        self.resend_at = now + self.interval_s
+        self.due_at = min(self.resend_at, self.ends_at)
+        if self.state is State.ASKED and self.silent_at < self.due_at:
+            self.due_at = self.silent_at
 
 
 class Asks:
     """All asks under way, by their number.
 
+    Nearly all are answered long before their first deadline, so none has an entry in an agenda: when the earliest
+    deadline of all that were begun has come, those that are still under way are looked through.
+
     :param say: sends one message to a peer; False when it does not fit in a datagram
+    :ivar next: no deadline is before this; infinite when there is none
     """
 
-    def __init__(self, *, say: Callable[[Peer, Kind, bytes], bool], agenda: Agenda, withdrawals: Withdrawals) -> None:
+    def __init__(self, *, say: Callable[[Peer, Kind, bytes], bool], withdrawals: Withdrawals) -> None:
         self._say = say
-        self._agenda = agenda
         self._withdrawals = withdrawals
         self._asks: dict[int, Asking] = {}
         self._abandoned: dict[int, bytes] = {}
         self._number = 0
+        self.next = math.inf
 
     def __len__(self) -> int:
         return len(self._asks)
@@ -101,7 +119,8 @@ class Asks:
         if not self._say(peer, Kind.ASK, encode_ask(ask)):
             return False
         asking = self._asks[ask.number] = Asking(ask, peer, now, succeed, fail)
-        self._agenda.at(asking.next(), partial(self._continue, ask.number))
+        if asking.due_at < self.next:
+            self.next = asking.due_at
         return True
 
     def pending(self, peer: Peer, number: int, now: float) -> None:
@@ -111,17 +130,13 @@ class Asks:
             self._measure(asking, now)
             asking.state = State.PENDING
             asking.interval_s = LONGEST_RESEND_S / 2
-            asking.resend_at = now + asking.interval_s
+            asking.wait(now)
 
-    def answered(self, peer: Peer, answer: Answer, now: float) -> tuple[Acceptance, bytes] | None:
-        """The member decided.
-
-        :returns: an acceptance that nobody waits for any more, and its attempt: the lease is to be given back
-        """
+    def answered(self, peer: Peer, answer: Answer, now: float) -> bool:
+        """The member decided; False when nobody waits for that any more."""
         asking = self._asks.get(answer.number)
         if asking is None or asking.peer is not peer:
-            attempt = self._abandoned.pop(answer.number, None)
-            return (answer.acceptance, attempt) if attempt is not None and answer.acceptance is not None else None
+            return False
         del self._asks[answer.number]
         if asking.state is State.ASKED:
             self._measure(asking, now)
@@ -129,7 +144,13 @@ class Asks:
             asking.succeed(answer.acceptance)
         else:
             asking.fail(Refused(answer.visited))
-        return None
+        return True
+
+    def abandoned(self, number: int) -> bytes | None:
+        """The attempt of an ask that ended without its Answer, once: an acceptance that comes now is to be given
+        back.
+        """
+        return self._abandoned.pop(number, None)
 
     def cancel(self, number: int, now: float) -> None:
         """Nobody waits for it any more."""
@@ -150,24 +171,32 @@ class Asks:
                 self._abandon(asking, now)
                 asking.fail(NoAnswer(silent=False))
 
-    def _continue(self, number: int, now: float) -> None:
-        asking = self._asks.get(number)
-        if asking is None:
+    def due(self, now: float) -> None:
+        """Repeat and end what it is time for."""
+        until = now + 1e-6
+        if self.next > until:
             return
+        self.next = math.inf
+        for asking in list(self._asks.values()):
+            if asking.due_at <= until and asking.ask.number in self._asks:
+                self._continue(asking, now)
+            if asking.due_at < self.next:
+                self.next = asking.due_at
+
+    def _continue(self, asking: Asking, now: float) -> None:
         until = now + 1e-6
         if asking.state is State.ASKED and asking.silent_at <= until:
             self._end(asking, NoAnswer(silent=True), now)
         elif asking.ends_at <= until:
             self._end(asking, NoAnswer(silent=False), now)
         else:
-            if asking.resend_at <= until:
-                asking.sends += 1
-                self._say(asking.peer, Kind.ASK, encode_ask(asking.ask._replace(left_s=asking.ends_at - now)))
-                asking.interval_s = min(2 * asking.interval_s, LONGEST_RESEND_S)
-                asking.resend_at = now + asking.interval_s
-            self._agenda.at(asking.next(), partial(self._continue, number))
+            asking.sends += 1
+            self._say(asking.peer, Kind.ASK, encode_ask(asking.ask._replace(left_s=asking.ends_at - now)))
+            asking.interval_s = min(2 * asking.interval_s, LONGEST_RESEND_S)
+            asking.wait(now)
 
     def _end(self, asking: Asking, reason: NoAnswer, now: float) -> None:
+        asking.due_at = math.inf
         del self._asks[asking.ask.number]
         self._abandon(asking, now)
         asking.fail(reason)

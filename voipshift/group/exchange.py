@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -22,15 +23,16 @@ from twisted.python.failure import Failure
 from voipshift.alarm import Alarm
 from voipshift.errors import NoAnswer, ProtocolViolation
 from voipshift.group import messages
+from voipshift.group.acquaintance import Acquaintance
 from voipshift.group.agenda import Agenda
 from voipshift.group.asks import Asks
 from voipshift.group.considerations import Consider, Considerations
 from voipshift.group.envelope import BOOT_OCTETS, Header, Opener, Stream
-from voipshift.group.fields import LARGEST_NUMBER, pack, unpack
+from voipshift.group.fields import pack, unpack
 from voipshift.group.keys import Keys
 from voipshift.group.messages import PRELUDE, Ask, Kind, Lapsed, Statement, messages_of
-from voipshift.group.peer import FRESH_INTERVALS, Peer, Standing
-from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peers, Reply
+from voipshift.group.peer import Peer
+from voipshift.group.peers import Peers
 from voipshift.group.polls import Polls
 from voipshift.group.reporter import Reporter
 from voipshift.group.speaker import Speaker
@@ -49,7 +51,6 @@ class Exchange:
     :param random: gives so many random octets
     :param statement: what we say of ourselves now; its load has our ``incarnation`` and a growing sequence
     :param heard: a member said this of itself
-    :param learn: somebody said this of a node
     :param left: a member stopped, or was forgotten
     :param consider: decides what a member asks: the attempt, its path, the seconds left, what to call before asking on,
         the entry
@@ -78,7 +79,6 @@ class Exchange:
         random: Callable[[int], bytes],
         statement: Callable[[], Statement],
         heard: Callable[[NodeIdentity, Load], None],
-        learn: Callable[[Load], None],
         left: Callable[[str], None],
         consider: Consider,
         withdraw: Callable[[str], None],
@@ -89,16 +89,10 @@ class Exchange:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._interval_s = report_interval_s
-        self._heard = heard
-        self._learn = learn
-        self._left = left
         self._withdraw_here = withdraw
         self._lapsed_here = lapsed
-        self._stated = stated
         self.name = identity.name
         self.boot = random(BOOT_OCTETS)
-        self.incarnation = int(wall() * 1000)
         self.counts: Counter[str] = Counter()
         self._opener = Opener(keys, self.name, self.boot)
         self._agenda = Agenda()
@@ -119,7 +113,7 @@ class Exchange:
         )
         self._say = self._speaker.say
         self._withdrawals = Withdrawals(say=self._say, agenda=self._agenda)
-        self._asks = Asks(say=self._say, agenda=self._agenda, withdrawals=self._withdrawals)
+        self._asks = Asks(say=self._say, withdrawals=self._withdrawals)
         self._considerations = Considerations(
             say=self._say,
             consider=consider,
@@ -142,14 +136,33 @@ class Exchange:
             random=random,
         )
         self._reports = self._reporter.schedule
+        self._acquaintance = Acquaintance(
+            here=self.name,
+            incarnation=int(wall() * 1000),
+            peers=self._peers,
+            opener=self._opener,
+            speaker=self._speaker,
+            reporter=self._reporter,
+            asks=self._asks,
+            polls=self._polls,
+            report_interval_s=report_interval_s,
+            heard=heard,
+            stated=stated,
+            left=left,
+        )
+        #: The messages about call attempts, all of which are only believed from a member, and for us alone.
         self._receivers: dict[int, Callable[[Peer, dict[Any, Any], float, float], None]] = {
             Kind.ASK: self._ask_received,
             Kind.PENDING: self._pending_received,
             Kind.ANSWER: self._answer_received,
             Kind.WITHDRAW: self._withdraw_received,
             Kind.LAPSED: self._lapsed_received,
-            Kind.LEAVE: self._leave_received,
         }
+
+    @property
+    def incarnation(self) -> int:
+        """Of this boot."""
+        return self._acquaintance.incarnation
 
     def start(self) -> None:
         """Greet the configured members and report from now on."""
@@ -194,13 +207,13 @@ class Exchange:
             return fail(NoAnswer(silent=True))
         entry = path[0].node if path else self.name
         ask = Ask(self._asks.new_number(), attempt, path, left_s, entry)
-        answer: Deferred[Acceptance] = Deferred(lambda _: self._cancel(ask.number))
+        answer: Deferred[Acceptance] = Deferred(partial(self._cancel, ask.number))
         if not self._asks.begin(ask, peer, self._clock.seconds(), answer.callback, answer.errback):
             return fail(NoAnswer(silent=False))
         self._arm()
         return answer
 
-    def _cancel(self, number: int) -> None:
+    def _cancel(self, number: int, answer: Deferred[Acceptance]) -> None:
         self._asks.cancel(number, self._clock.seconds())
         self._arm()
 
@@ -260,83 +273,31 @@ class Exchange:
             self._arm()
 
     def _opened(self, header: Header, body: bytes, now: float) -> None:
-        peer = self._peers.boot(header.boot) or self._met(header, now)
-        if peer.name != header.sender or len(body) < PRELUDE.size:
+        acquaintance, stream = self._acquaintance, header.stream
+        peer = acquaintance.speaker_of(header, now)
+        if len(body) < PRELUDE.size:
             raise ProtocolViolation("malformed")
         clock_ms, incarnation = PRELUDE.unpack_from(body)
+        clock_s = clock_ms / 1000
+        receivers = self._receivers if stream == _UNICAST else {}
+        age_s: float | None = None
         for kind, message in messages_of(body):
             try:
-                self._said(peer, header.stream, kind, unpack(message), clock_ms / 1000, incarnation, now)
+                fields = unpack(message)
+                receiver = receivers.get(kind)
+                if receiver is None:
+                    acquaintance.received(peer, stream, kind, fields, clock_s, incarnation, now)
+                    continue
+                if age_s is None:
+                    age_s = acquaintance.believed(peer, clock_s, incarnation, now)
+                receiver(peer, fields, age_s, now)
             except ProtocolViolation as violation:
                 self.counts[violation.reason] += 1
-
-    def _said(
-        self, peer: Peer, stream: int, kind: int, fields: dict[Any, Any], clock_s: float, incarnation: int, now: float
-    ) -> None:
-        if stream != _UNICAST and kind != (Kind.POLL if stream == Stream.HELLO else Kind.REPORT):
-            raise ProtocolViolation("wrong_stream")
-        receiver = self._receivers.get(kind)
-        if receiver is not None:
-            age_s = self._believed(peer, clock_s, incarnation, now)
-            receiver(peer, fields, age_s, now)
-        elif kind == Kind.POLL:
-            self._perform(self._peers.polled(peer, messages.decode_poll(fields), now), now)
-        elif kind == Kind.REPORT:
-            report = messages.decode_report(fields)
-            if report.identity.name != peer.name or report.statement.load.node != peer.name:
-                raise ProtocolViolation("malformed")
-            self._perform(self._peers.reported(peer, report, clock_s, now), now)
-            self._believed(peer, clock_s, incarnation, now)
-            peer.heard_by(stream, bool(report.echo))
-            self._report_received(peer, report, now)
-        else:
-            raise ProtocolViolation("unknown_kind")
-
-    def _met(self, header: Header, now: float) -> Peer:
-        if header.sender == self.name:
-            self._opener.forget(header.boot)
-            if self._peers.is_namesake(header.boot, now):
-                self._log.warn("another node of the group has the name of this one, {name}: change one", name=self.name)
-            raise ProtocolViolation("own_name")
-        peer, effects = self._peers.met(header.sender, header.boot, now)
-        self._perform(effects, now)
-        return peer
-
-    def _believed(self, peer: Peer, clock_s: float, incarnation: int, now: float) -> float:
-        """The age of what a member said, which is then alive.
-
-        :param incarnation: ours, as it believes
-        :raises ProtocolViolation: it is none, or it said so too long ago
-        """
-        if peer.standing is not Standing.MEMBER:
-            self._perform(self._peers.doubted(peer, now), now)
-            raise ProtocolViolation("namesake" if peer.standing is Standing.NAMESAKE else "unknown_boot")
-        age_s = peer.age(clock_s, now)
-        if abs(age_s) > FRESH_INTERVALS * self._interval_s:
-            self._perform(self._peers.doubted(peer, now), now)
-            raise ProtocolViolation("stale")
-        if incarnation > self.incarnation:
-            self._outlive(incarnation)
-        peer.heard_at = now
-        return age_s
-
-    def _report_received(self, peer: Peer, report: messages.Report, now: float) -> None:
-        load = report.statement.load
-        self._peers.named(peer, report, now)
-        if load.incarnation < peer.incarnation:
-            # It does not know yet that an earlier boot of it went further: any unicast datagram tells it.
-            self._perform(self._peers.doubted(peer, now), now)
-        peer.incarnation = max(peer.incarnation, load.incarnation)
-        self._heard(report.identity, load)
-        if self._stated is not None:
-            self._stated(peer.name, report.statement)
-        if report.echo:
-            self._polls.echoed(peer, report.echo)
 
     def _ask_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
         ask = messages.decode_ask(fields)
         for load in ask.path:
-            self._learned(load)
+            self._acquaintance.told(load, now)
         self._considerations.asked(peer, ask, ask.left_s - max(0.0, age_s), now)
 
     def _pending_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
@@ -345,15 +306,13 @@ class Exchange:
     def _answer_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
         answer = messages.decode_answer(fields)
         for load in answer.visited:
-            if load.node == peer.name and peer.identity is not None:
-                peer.incarnation = max(peer.incarnation, load.incarnation)
-                self._heard(peer.identity, load)
-            else:
-                self._learned(load)
-        late = self._asks.answered(peer, answer, now)
-        if late is not None:
-            self.counts["late_answer"] += 1
-            self.give_back(*late)
+            self._acquaintance.told(load, now)
+        if not self._asks.answered(peer, answer, now):
+            self._acquaintance.spoke(peer, answer.visited)
+            attempt = self._asks.abandoned(answer.number)
+            if attempt is not None and answer.acceptance is not None:
+                self.counts["late_answer"] += 1
+                self.give_back(answer.acceptance, attempt)
 
     def _withdraw_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
         withdraw = messages.decode_withdraw(fields)
@@ -370,27 +329,7 @@ class Exchange:
         for attempt, lease in lapsed.leases:
             self._lapsed_here(attempt, lease)
 
-    def _leave_received(self, peer: Peer, fields: dict[Any, Any], age_s: float, now: float) -> None:
-        self._perform(self._peers.left(peer, now), now)
-
     # What follows from them.
-
-    def _learned(self, load: Load) -> None:
-        if load.node == self.name:
-            if load.incarnation > self.incarnation:
-                self._outlive(load.incarnation)
-            return
-        peer = self._peers.member(load.node)
-        if peer is not None and load.incarnation > peer.incarnation:
-            peer.incarnation = load.incarnation
-        self._learn(load)
-
-    def _outlive(self, incarnation: int) -> None:
-        """An earlier boot of ours got that far: what we say counts only beyond it."""
-        if incarnation >= LARGEST_NUMBER:
-            raise ProtocolViolation("malformed")
-        self.incarnation = incarnation + 1
-        self._reports.soon(self._clock.seconds())
 
     def _give_back(self, node: str, lease: str, attempt: bytes, way: Sequence[Load]) -> None:
         if node == self.name:
@@ -405,44 +344,22 @@ class Exchange:
         self._withdrawals.of_lease(peer, attempt, node, lease, self._clock.seconds())
         self._arm()
 
-    def _perform(self, effects: Iterable[Effect], now: float) -> None:
-        for effect in effects:
-            match effect:
-                case Hello(address, challenge):
-                    self._speaker.hello(address, challenge)
-                case Greet(peer, challenge):
-                    self._speaker.greet(peer, challenge)
-                case Reply():
-                    self._reporter.reply(effect)
-                case Joined(peer, _):
-                    self._log.info("{peer} is a member", peer=peer)
-                case Gone(peer, member):
-                    self._opener.forget(peer.boot)
-                    self._asks.lost(peer)
-                    self._polls.lost(peer)
-                    if member:
-                        self._log.info("{peer} is a member no more", peer=peer)
-                        self._left(peer.name)
-                case Doubled(used, other):
-                    self._log.warn("two nodes have one name: {b} is ignored, {a} is used; rename one", a=used, b=other)
-
     def _surfaced(self, failure: Failure) -> None:
         self._log.failure("an attempt of a member could not be considered", failure)
 
     # The one timer.
 
     def _next(self) -> float:
-        return min(self._agenda.next, self._peers.next, self._reports.next)
+        return min(self._asks.next, self._agenda.next, self._acquaintance.next, self._reports.next)
 
     def _arm(self) -> None:
         """Have the alarm ring no later than the earliest deadline; one that rings too early does no harm."""
         self._alarm.no_later_than(self._next())
 
     def _due(self, now: float) -> float:
-        until = now + 1e-6
+        self._asks.due(now)
         self._agenda.due(now)
-        if self._peers.next <= until:
-            self._perform(self._peers.due(now), now)
-        if self._running and self._reports.next <= until:
+        self._acquaintance.due(now)
+        if self._running and self._reports.next <= now + 1e-6:
             self._reporter.report(now)
         return self._next()
