@@ -240,7 +240,9 @@ class GroupTest(NodeTestCase):
         self.assertEqual(self.primary.delegation.counts["asked_on"], asked)
         self.network.advance(10)
         self.assertEqual((len(self.member.leases), self.member.leases.counts["lapsed"]), (0, len(contacts)))
-        self.assertIn("sip:100@192.0.2.2", self.invite("4"))
+        other = Peer(self.network, ("198.51.100.8", 5060), "bob")
+        other.say(other.request("INVITE", "sip:100@192.0.2.1", call_id="4"), ("192.0.2.1", 5060))
+        self.assertIn("sip:100@192.0.2.2", other.told(302).get("Contact") or "")
 
     def test_cancel_follows_the_chain(self) -> None:
         """The member is silent; the client gives up, and 487 does not wait for it."""

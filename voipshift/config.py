@@ -40,6 +40,7 @@ from voipshift.setting import (
 )
 
 Transport = Literal["udp", "tcp", "tls"]
+Redirect = Literal["always", "never", "auto"]
 _name = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})", "1 to 63 letters, digits, dots, hyphens or underscores")
 _bus = matching(r"redis://[^/?#\s]+/?", 'like "redis://192.0.2.30:6379"')
 _realm = matching(r'[^"\\:\x00-\x1f\x7f]{1,64}', "1 to 64 characters without quotes, colons and backslashes")
@@ -88,6 +89,7 @@ class SipSettings:
     listen: tuple[SipListen, ...] = key(tables(SipListen, at_least=1), needed="write a [[sip.listen]]")
     force_rport: bool = key(boolean, default=True)
     identify_self: bool = key(boolean, default=False)
+    redirect: Redirect = key(one_of("always", "never", "auto"), default="auto")
     lease_s: float = key(number(0.5, 60), default=10.0)
     tls: TlsSettings = key(table(TlsSettings), default=TlsSettings())
 
@@ -96,6 +98,15 @@ class SipSettings:
         own, shared = (listen.certificate, listen.private_key), (self.tls.certificate, self.tls.private_key)
         certificate, private = shared if own == (None, None) else own
         return None if certificate is None or private is None else (certificate, private)
+
+
+@room
+class ClientSettings:
+    """``[[clients]]``."""
+
+    redirect: Redirect = key(one_of("always", "never", "auto"), needed='write redirect = "always", "never" or "auto"')
+    networks: tuple[IPNetwork, ...] = key(several(network), default=())
+    user_agent: str | None = key(text, default=None)
 
 
 @room
@@ -255,6 +266,7 @@ class Settings:
     node: NodeSettings = key(table(NodeSettings), needed="write a [node] with its name")
     sip: SipSettings = key(table(SipSettings), needed="write a [[sip.listen]]")
     workload: WorkloadSettings = key(table(WorkloadSettings), needed="write a [workload] with its ongoing_calls")
+    clients: tuple[ClientSettings, ...] = key(tables(ClientSettings), default=())
     h323: H323Settings = key(table(H323Settings), default=H323Settings())
     group: GroupSettings | None = key(table(GroupSettings), default=None)
     balance: BalanceSettings = key(table(BalanceSettings), default=BalanceSettings())

@@ -35,6 +35,7 @@ def check(settings: Settings, at: Place) -> None:
     _check_ports(settings, at)
     _check_tls(settings.sip, at)
     _check_advertised(settings, at)
+    _check_clients(settings, at)
     _check_times(settings, at)
     _check_watermarks(settings.workload, at)
     _check_factors(settings, at)
@@ -137,6 +138,13 @@ def _check_advertised(settings: Settings, at: Place) -> None:
             raise at.within("node", "advertise").wrong(reason)
         if advertise and listens.version != (version := ipaddress.ip_address(advertise).version):
             raise place.wrong(f"is IPv{listens.version} while node.advertise is IPv{version}: use one of them for both")
+
+
+def _check_clients(settings: Settings, at: Place) -> None:
+    for index, client in enumerate(settings.clients):
+        if not client.networks and client.user_agent is None:
+            reason = "needs networks or a user_agent, to say which clients; for all of them there is sip.redirect"
+            raise at.within("clients").item(index).wrong(reason)
 
 
 def _check_times(settings: Settings, at: Place) -> None:

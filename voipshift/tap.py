@@ -47,6 +47,7 @@ from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
 from voipshift.udp import DatagramPort, open_multicast, open_port
 from voipshift.wiring import h225, overload, tcp
+from voipshift.wiring.clients import clients_of
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.membership import Alone, Grouped, Membership
@@ -214,6 +215,7 @@ class Node(Service):
             tag=self.sip.layer.tag_for,
             wall=time.time,
         )
+        self.clients = clients_of(settings, now)
         answers = Answers(
             respond=self.sip.respond, refuse=self.sip.refuse, tag=self.sip.layer.tag_for, draw=random.random
         )
@@ -225,7 +227,9 @@ class Node(Service):
             leases=self.leases,
             carrier=self.proxy,
             answers=answers,
-            identification=Identification(listeners=self.listeners, answers=answers),
+            identification=Identification(
+                listeners=self.listeners, answers=answers, clients=self.clients, pass_on=self.proxy.pass_on
+            ),
             group_full=self._group_full,
             is_marked=seals.is_marked,
             trusts=self.reception.sources.trusts,
@@ -316,7 +320,7 @@ class Node(Service):
             stated=lambda name, statement: self.members.describe(name, statement.factors),
             consider=self.delegation.consider,
             withdraw=self._withdrawn,
-            lapsed=lambda attempt, lease: None,
+            lapsed=lambda attempt, lease: self.clients.lapsed(lease),
             bus=bus.publish if bus is not None else None,
             at_end=self._batch.at_end,
         )
@@ -409,6 +413,8 @@ class Node(Service):
     def _lapsed(self, now: float) -> float:
         lapsed = self.leases.lapse(now)
         if lapsed:
+            for lease in lapsed:
+                self.clients.lapsed(lease.id)
             self.membership.tell_lapsed(lapsed)
             self._load()
         deadline = self.leases.next_deadline()

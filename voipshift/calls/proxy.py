@@ -130,16 +130,16 @@ class Proxy:
     def pass_on(self, transaction: ServerTransaction, to: Address, uri: str | None = None) -> None:
         """Pass a request on to a member, marked as decided there alone, and have no part in the call.
 
-        :param uri: the Request-URI that it gets, by which the member knows its lease: of a client that this node alone
-            can reach it stays on the way then.  None: the member is the one that the request names already
+        Where this node alone can reach the client it stays on the way of the dialog.
+
+        :param uri: the Request-URI that it gets, by which the member knows its lease; None for the one that it has
         """
         request = self._routing.without_ours(transaction.request)
-        if uri is not None:
-            request.uri = uri
-            if transaction.reliable or _is_behind_nat(transaction):
-                way = self._hop(request, Target(to), 0)
-                for value in self._recorded(request, transaction.source, way.listener):
-                    request.prepend("Record-Route", value)
+        request.uri = request.uri if uri is None else uri
+        if transaction.reliable or _is_behind_nat(transaction):
+            way = self._hop(request, Target(to), 0)
+            for value in self._recorded(request, transaction.source, way.listener):
+                request.prepend("Record-Route", value)
         self._forward(transaction, request, _only(to), None)
 
     def into_flow(self, invite: ServerTransaction) -> bool:

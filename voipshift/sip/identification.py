@@ -1,12 +1,17 @@
-"""How a client learns which node has accepted its call attempt: 302 with exactly one Contact (RFC 3261 section 8.3).
+"""How a client gets to the node that has accepted its call attempt.
 
-The Contact names that node, with the called user and the lease.
+It is told: 302 with exactly one Contact (RFC 3261 section 8.3), which names that node, with the called user and the
+lease.  A client that would not follow is passed on there: its INVITE goes to that node with the very Request-URI that
+the client would have come with, and the client sees a proxy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from voipshift.node import Address
 from voipshift.sip.answers import Answers
+from voipshift.sip.clients import Clients
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 
@@ -15,17 +20,40 @@ LEASE = "lease"
 
 
 class Identification:
-    """Tells clients who has accepted their call attempts.
+    """Brings clients to the nodes that have accepted their call attempts.
 
     :param listeners: this node's ports: a client stays with the transport that it came by
+    :param clients: who follows
+    :param pass_on: passes an INVITE on to a member's address, with a Request-URI
     """
 
-    def __init__(self, *, listeners: Listeners, answers: Answers) -> None:
+    def __init__(
+        self,
+        *,
+        listeners: Listeners,
+        answers: Answers,
+        clients: Clients,
+        pass_on: Callable[[ServerTransaction, Address, str], None],
+    ) -> None:
         self._listeners = listeners
         self._answers = answers
+        self._clients = clients
+        self._pass_on = pass_on
+        self.follows = clients.follows
+
+    def identify(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
+        """Bring a client to a member, at the place of the client's transport, with its lease."""
+        if self._clients.follows(invite):
+            self.redirect(invite, callee, place, lease)
+        else:
+            self._pass_on(invite, place, self._contact(invite, callee, place, lease))
 
     def redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
         """302: the client is to connect to a place, with its lease."""
+        self._clients.redirected(invite, lease)
+        self._answers.answer(invite, 302, (("Contact", f"<{self._contact(invite, callee, place, lease)}>"),))
+
+    def _contact(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> str:
         secure = invite.request.uri[:5].lower() == "sips:"
         uri = self._listeners.contact(invite.source.listener, place, callee, secure=secure)
-        self._answers.answer(invite, 302, (("Contact", f"<{uri};{LEASE}={lease}>"),))
+        return f"{uri};{LEASE}={lease}"

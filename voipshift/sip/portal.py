@@ -2,7 +2,8 @@
 
 It is the user agent server and redirect server of RFC 3261 sections 8.2 and 8.3, and the door's half of the delegation:
 an initial INVITE becomes a :class:`CallAttempt`, and what the group decides becomes carrying the call, a 302 to the
-node that accepted, or a 503.  Which of them, in the order in which it is asked::
+node that accepted (or the INVITE's way there, where the client would not follow), or a 503.  Which of them, in the
+order in which it is asked::
 
     member's, with a Route into a flow       passed into it to a client of ours: the member carries the call
     Request-URI names another member         passed on to it, marked; never redirected (real phones loop otherwise)
@@ -124,7 +125,7 @@ class Portal:
     :param listeners: this node's ports: what a redirect to itself and a Via name
     :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
     :param answers: what it answers by itself
-    :param identification: tells a client who has accepted its attempt
+    :param identification: brings a client to the node that has accepted its attempt
     :param is_marked: whether a member has marked a request as passed on
     :param trusts: whether an address vouches for its callers
     :param anybody: anybody may call
@@ -165,7 +166,7 @@ class Portal:
         self._carrier = carrier
         self._answer = answers.answer
         self._refuse = answers.refuse
-        self._redirect = identification.redirect
+        self._identification = identification
         self._group_full = group_full
         self._is_marked = is_marked
         self._trusts = trusts
@@ -313,10 +314,10 @@ class Portal:
         invite.user = None
         if acceptance.node.name != self._name:
             door = self._listeners.doors[invite.source.listener]
-            self._redirect(invite, callee, acceptance.node.doors[door], acceptance.lease)
-        elif self._identify_self:
+            self._identification.identify(invite, callee, acceptance.node.doors[door], acceptance.lease)
+        elif self._identify_self and self._identification.follows(invite):
             second = self._listeners.second(invite.source.listener)
-            self._redirect(invite, callee, second, acceptance.lease)
+            self._identification.redirect(invite, callee, second, acceptance.lease)
         else:
             self._arrived(invite, target, acceptance.lease, acceptance.hops)
 

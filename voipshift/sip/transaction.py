@@ -168,6 +168,13 @@ class ServerTransaction(Transaction):
         super().__init__(key, state, request, destination, reliable)
         self.source = source
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether its final response other than 2xx was acknowledged; taken for granted where there is no ACK."""
+        if isinstance(self.state, Server):
+            return True
+        return self.sent is None and self.state in (InviteServer.CONFIRMED, InviteServer.TERMINATED)
+
 
 class ClientTransaction(Transaction):
     """A request that we sent.
