@@ -58,15 +58,18 @@ def portal(starter: Starter, sampled: bool = False) -> Server:
     return Server("redirect", address, pids, first=pids[:1])
 
 
-def carrier(starter: Starter, gateway: int) -> Server:
-    """Start a node that stands alone and carries every call to a gateway on that port of loopback."""
+def carrier(starter: Starter, gateway: int, name: str = "carrier", sampled: bool = False) -> Server:
+    """Start a node that stands alone and carries every call to a gateway on that port of loopback.
+
+    :param sampled: it writes where its time goes into the folder when it is stopped
+    """
     ports = free_ports(2)
     own = {"sip": ports[0], "group": ports[1], "other": ports[1]}
-    pid = _start(starter, False, name="carrier", limit='"unlimited"', gateway=gateway, **own)
+    pid = _start(starter, sampled, name=name, limit='"unlimited"', gateway=gateway, **own)
     address = ("127.0.0.1", ports[0])
     if not await_answer(address, partial(options, address), b"SIP/2.0 200", PATIENCE_S):
-        raise SystemExit(f"the node does not answer:\n{words_of(starter, 'carrier')}")
-    return Server("carrier", address, [pid])
+        raise SystemExit(f"the node does not answer:\n{words_of(starter, name)}")
+    return Server(name, address, [pid])
 
 
 def full(starter: Starter) -> Server:

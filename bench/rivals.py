@@ -88,8 +88,8 @@ def kamailio(starter: Starter) -> Server | None:
     """Start Kamailio; None where it is not installed."""
     if KAMAILIO is None:
         return None
-    modules = _modules()
-    if modules is None:
+    found = modules()
+    if found is None:
         return None
     port, *destinations = free_ports(3)
     folder = starter.folder / "kamailio"
@@ -97,7 +97,7 @@ def kamailio(starter: Starter) -> Server | None:
     list_file = folder / "dispatcher.list"
     list_file.write_text("".join(f"1 sip:127.0.0.1:{destination}\n" for destination in destinations))
     configuration = folder / "kamailio.cfg"
-    configuration.write_text(_KAMAILIO_CFG.format(port=port, modules=modules, list_file=list_file))
+    configuration.write_text(_KAMAILIO_CFG.format(port=port, modules=found, list_file=list_file))
     words = [KAMAILIO, "-f", str(configuration), "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "64", "-M", "16"]
     process = starter.start(*words, "-Y", str(folder), "-P", str(folder / "pid"), log="kamailio.log")
     address = ("127.0.0.1", port)
@@ -111,7 +111,8 @@ def options(address: tuple[str, int]) -> bytes:
     return _OPTIONS.format(place="{}:{}".format(*address), call=secrets.token_hex(8)).encode()
 
 
-def _modules() -> str | None:
+def modules() -> str | None:
+    """Where Kamailio's modules are."""
     found = [*Path("/usr/lib").glob("**/kamailio/modules"), *Path("/usr/local").glob("lib*/kamailio/modules")]
     return str(found[0]) if found else None
 
