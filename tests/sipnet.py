@@ -266,6 +266,7 @@ def settings(
     access: config.AccessSettings | None = None,
     registrar: config.RegistrarSettings | None = None,
     probe_interval_s: float = 60.0,
+    session_expires_s: float = 1800.0,
     group: config.GroupSettings | None = None,
 ) -> config.Settings:
     """The settings of a node."""
@@ -280,7 +281,7 @@ def settings(
         group=group,
         balance=config.BalanceSettings(),
         workload=config.WorkloadSettings(ongoing_calls=limit),
-        calls=config.CallSettings(probe_interval_s=probe_interval_s),
+        calls=config.CallSettings(probe_interval_s=probe_interval_s, session_expires_s=session_expires_s),
         gateways=tuple(config.GatewaySettings(address=address, prefixes=prefixes) for address, prefixes in gateways),
         access=access or config.AccessSettings(trusted=trusted, open=True),
         registrar=registrar,

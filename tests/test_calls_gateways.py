@@ -133,7 +133,7 @@ class LateTest(GatewayTestCase):
         self.phone.words()
         self.second = self.spare.asked("INVITE")
 
-    def answered(self, answer: Response) -> None:
+    def answered(self, answer: Response, *, left: int = 0) -> None:
         """The phone acknowledges and hangs up, and the first gateway hears of it; then there is no call."""
         self.assertEqual(len(self.here.table), 1)
         self.phone.say(self.phone.within("ACK", answer, 1), HERE)
@@ -141,8 +141,8 @@ class LateTest(GatewayTestCase):
         self.gateway.asked("ACK")
         self.gateway.answer(self.gateway.asked("BYE"), 200)
         self.phone.told(200, "BYE")
-        self.assertEqual(len(self.here.table), 0)
-        self.network.advance(200)
+        self.assertEqual(len(self.here.table), left)
+        self.network.advance(20 if left else 200)
         self.assertEqual(self.gateway.words(), [])
 
     def test_a_late_1xx_is_cancelled(self) -> None:
@@ -176,12 +176,15 @@ class LateTest(GatewayTestCase):
         self.answered(answer)
 
     def test_a_2xx_after_the_other_ones_2xx_is_forwarded(self) -> None:
-        """Two answered: the caller has both, and hangs up on one (section 13.2.2.4)."""
+        """Two answered: the caller has both, and hangs up on one (section 13.2.2.4); the other one is the call."""
         self.spare.answer(self.second, 200, tag="spare")
-        self.phone.told(200)
+        standing = self.phone.told(200)
         self.gateway.answer(self.first, 200)
         answer = self.phone.told(200)
-        self.answered(answer)
+        self.answered(answer, left=1)
+        self.phone.say(self.phone.within("BYE", standing, 3), HERE)
+        self.spare.answer(self.spare.asked("BYE"), 200)
+        self.assertEqual(len(self.here.table), 0)
 
     def test_a_2xx_after_the_other_ones_refusal_is_forwarded(self) -> None:
         """Section 16.7 item 5: always. It is a call then, so it is in the table, can be ended, and is watched."""

@@ -73,7 +73,8 @@ class CallTableTest(SynchronousTestCase):
     def test_every_answer_of_a_fork_is_found(self) -> None:
         """Two 2xx: the first one is the far end, both tags are the call's."""
         other = End("<sip:c@x>;tag=c", "sip:c@192.0.2.21", (), ("192.0.2.21", 5060), False)
-        self.assertEqual([self.call.answer(CALLEE, "b", 1.0), self.call.answer(other, "c", 2.0)], [True, False])
+        self.assertEqual([self.call.answer(CALLEE, "b", 1.0), self.call.answer(other, "c", 2.0)], [True, True])
+        self.assertFalse(self.call.answer(CALLEE, "b", 3.0))
         self.assertEqual((self.call.callee, self.call.answered, self.call.callee_tags), (CALLEE, 1.0, ("b", "c")))
         self.assertIs(self.table.find("1", "c", "a"), self.call)
 

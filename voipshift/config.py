@@ -27,6 +27,7 @@ from voipshift.setting import (
     number,
     one_of,
     or_all,
+    or_off,
     or_unlimited,
     path,
     reachable,
@@ -211,6 +212,7 @@ class CallSettings:
     """``[calls]``."""
 
     probe_interval_s: float = key(number(1, 3600), default=60.0)
+    session_expires_s: float = key(or_off(whole(90, 86_400)), default=1800.0)
 
 
 @room

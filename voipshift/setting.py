@@ -166,6 +166,19 @@ def or_unlimited(read_number: Reader[float]) -> Reader[float]:
     return read
 
 
+def or_off(read_number: Reader[float]) -> Reader[float]:
+    """A duration: a number, or the word ``"off"``, which is :data:`math.inf`."""
+
+    def read(value: object, at: Place) -> float:
+        if value == "off":
+            return math.inf
+        if isinstance(value, str):
+            raise at.wrong(f'must be a number or "off", not {shown(value)}')
+        return read_number(value, at)
+
+    return read
+
+
 def or_all(read_number: Reader[float]) -> Reader[float]:
     """So many of them: a number, or the word ``"all"``, which is :data:`math.inf`."""
 

@@ -31,6 +31,7 @@ from voipshift.calls.probe import Prober
 from voipshift.calls.proxy import Proxy
 from voipshift.calls.quality import Quality
 from voipshift.calls.route import Routing
+from voipshift.calls.session import SessionTimer
 from voipshift.calls.table import Call, CallTable
 from voipshift.delegation.chain import Delegation
 from voipshift.delegation.collection import chain_of
@@ -189,6 +190,7 @@ class Node(Service):
             listeners=self.listeners,
             is_open=self.streams.is_open,
             table=self.table,
+            session=SessionTimer(settings.calls.session_expires_s),
             plan=plan,
             routing=Routing(frozenset(places), plan.addresses, self._is_member, seals),
             respond=self.sip.respond,

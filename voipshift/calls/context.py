@@ -1,26 +1,35 @@
-"""The response context of RFC 3261 section 16: one server transaction of the proxy, and the tries that answer it.
+"""The response context of RFC 3261 section 16: one server transaction of the proxy, and the branches that answer it.
 
-Tries are made one after the other (a serial search): the next gateway after 503, 408, or two seconds without any
-response; the next telephone of a registered user after whatever is not 2xx or 6xx. What comes late from a try that was
-given up is not lost: a provisional response is answered with CANCEL, a 2xx is forwarded. Pure; timers and transactions
-are its proxy's.
+Targets come in groups.  Those of one group are tried in parallel, the telephones of a user that he prefers alike; the
+groups one after the other: gateways, which are groups of one, after 503, 408, or two seconds without any response, and
+telephones after whatever is not 2xx or 6xx.  What comes back is section 16.7:
+
+- a provisional response of any branch goes to the caller, except 100, and starts that branch's timer C anew;
+- a 2xx goes to him at once, whichever branch it comes from, however many and however often; all others are cancelled;
+- a 6xx cancels all others, and goes to him when they are done;
+- of the other final responses he gets the best, when no branch is left and no group.
+
+What comes late from a branch that was given up is not lost: a provisional response is answered with CANCEL, a 2xx is
+forwarded.  Pure; timers and transactions are its proxy's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from voipshift.calls.best import Best
+from voipshift.calls.dialogs import Dialogs
 from voipshift.calls.location import Target
-from voipshift.calls.table import Call
+from voipshift.calls.session import Interval
 from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.timers import TIMER_C
 from voipshift.sip.transaction import InviteClient
 
-#: A gateway that sends nothing at all, not even 100, for this long is passed over while another one is left; a member
-#: that a request is passed on to is given up.
+#: A target that sends nothing at all, not even 100, for this long is passed over while there is another one or another
+#: one's response; a member that a request is passed on to is given up.
 SILENCE_S = 2.0
 #: What makes the proxy try the next gateway; everything else is the callee's own answer, a 6xx above all.  Each
 #: telephone of a user answers for itself.
@@ -28,7 +37,7 @@ TRY_NEXT = frozenset((408, 503))
 
 
 class Timer(Enum):
-    """The timers of a response context."""
+    """The timers of a branch."""
 
     SILENCE = "silence"
     C = "C"
@@ -39,39 +48,72 @@ class Core(Protocol):
 
     def respond(self, server: ServerTransaction, response: Response) -> None: ...
     def respond_late(self, server: ServerTransaction, response: Response) -> None: ...
-    def attempt(self, context: ResponseContext, request: Request, target: Target) -> ClientTransaction: ...
+    def attempt(self, branch: Branch, request: Request) -> ClientTransaction: ...
     def cancel(self, client: ClientTransaction) -> None: ...
     def tag(self, request: Request) -> str: ...
-    def start(self, context: ResponseContext, timer: Timer, duration_s: float) -> None: ...
-    def stop(self, context: ResponseContext) -> None: ...
-    def progressed(self, context: ResponseContext, response: Response) -> None: ...
-    def concluded(self, context: ResponseContext, response: Response) -> None: ...
+    def start(self, branch: Branch, timer: Timer, duration_s: float) -> None: ...
+    def stop(self, branch: Branch) -> None: ...
+    def progressed(self, branch: Branch, response: Response) -> None: ...
+    def succeeded(self, branch: Branch, response: Response) -> None: ...
+    def failed(self, context: ResponseContext, response: Response) -> None: ...
+
+
+class Errand(NamedTuple):
+    """What a request is forwarded for.
+
+    :ivar dialogs: those that it belongs to or opens; None where this node keeps nothing of it
+    :ivar opens: it opens them, and they are over when it fails
+    :ivar to_member: it is passed on within the group: whoever is silent is not there, and its 503 is ours
+    :ivar breadth: the branches that it and all that comes of it may have at once (RFC 5393 section 5); 0 within a
+        dialog, where nothing forks
+    :ivar loop: what a branch says of the request as it came (section 16.6 item 8)
+    :ivar session: the session interval that it asks for
+    """
+
+    dialogs: Dialogs | None = None
+    opens: bool = False
+    to_member: bool = False
+    breadth: int = 0
+    loop: str = ""
+    session: Interval | None = None
+
+
+class Branch:
+    """One try.
+
+    :ivar client: its transaction; None before it is sent
+    :ivar silent: it was patiently waited for, and nothing came
+    """
+
+    __slots__ = ("client", "context", "silent", "target")
+
+    def __init__(self, context: ResponseContext, target: Target) -> None:
+        self.context = context
+        self.target = target
+        self.client: ClientTransaction | None = None
+        self.silent = False
+
+    def responded(self, client: ClientTransaction, response: Response) -> None:
+        """A response of its transaction."""
+        self.client = client
+        response.remove_first_value("Via")
+        self.context.received(self, response)
+
+    def timed_out(self, client: ClientTransaction) -> None:
+        """No response at all."""
+        self.client = client
+        self.context.unanswered(self)
 
 
 class ResponseContext:
     """A request that is being forwarded.
 
     :ivar server: the transaction of whoever sent it
-    :ivar request: the request as it goes on, but for what differs from try to try
-    :ivar call: the call it belongs to; None where it is passed on to a member
-    :ivar current: the try under way
-    :ivar best: the best of the final responses of tries that are over (section 16.7 item 6)
-    :ivar opens: it is the INVITE that opened the call, which ends when that fails
+    :ivar request: the request as it goes on, but for what differs from branch to branch
+    :ivar errand: what for
     """
 
-    __slots__ = (
-        "_cancelled",
-        "_core",
-        "_final",
-        "_targets",
-        "_tries",
-        "best",
-        "call",
-        "current",
-        "opens",
-        "request",
-        "server",
-    )
+    __slots__ = ("_best", "_core", "_final", "_groups", "_pending", "_stopped", "errand", "request", "server")
 
     def __init__(
         self,
@@ -79,21 +121,16 @@ class ResponseContext:
         server: ServerTransaction,
         request: Request,
         groups: Iterable[Iterable[Target]],
-        call: Call | None,
-        *,
-        opens: bool = False,
+        errand: Errand,
     ) -> None:
         self._core = core
         self.server = server
         self.request = request
-        self.call = call
-        self.opens = opens
-        self.current: ClientTransaction | None = None
-        self.best: Response | None = None
-        # Those of equal preference one after the other too, as long as nothing is forked.
-        self._targets = [target for group in groups for target in group]
-        self._tries: dict[ClientTransaction, Target] = {}
-        self._cancelled = False
+        self.errand = errand
+        self._groups = [tuple(group) for group in groups]
+        self._pending: list[Branch] = []
+        self._best: Best | None = None
+        self._stopped = False
         self._final = 0
 
     @property
@@ -102,106 +139,140 @@ class ResponseContext:
         return self.request.method == "INVITE"
 
     def begin(self) -> None:
-        """Try the first target."""
-        target = self._targets.pop(0)
-        last = not self._targets
-        request = self.request if last else self.request.copy()
-        self.current = self._core.attempt(self, request, target)
-        self._tries[self.current] = target
-        if not last or self.call is None:  # a member says 100 within 200 ms: one that is silent is dead
-            self._core.start(self, Timer.SILENCE, SILENCE_S)
-        elif self.is_invite:
-            self._core.start(self, Timer.C, TIMER_C)
+        """Try the next group, all of it at once."""
+        group = self._groups.pop(0)
+        self._pending = begun = [Branch(self, target) for target in group]
+        patient = not self._groups and len(group) == 1 and not self.errand.to_member
+        share, more = divmod(self.errand.breadth, len(group))
+        for number, branch in enumerate(begun):
+            if branch not in self._pending:  # one before it was answered with 6xx at once
+                continue
+            last = not self._groups and number == len(group) - 1
+            request = self.request if last else self.request.copy()
+            if share:
+                request.set("Max-Breadth", str(share + (number < more)))
+            branch.client = self._core.attempt(branch, request)
+            # Timer C would run from now on, too; but until the first response timer B is before it.
+            if not patient and branch in self._pending:
+                self._core.start(branch, Timer.SILENCE, SILENCE_S)
 
-    @property
-    def target(self) -> Target:
-        """The target of the try under way."""
-        assert self.current is not None
-        return self._tries[self.current]
+    def received(self, branch: Branch, response: Response) -> None:
+        """A response of one of the branches."""
+        status = response.status
+        if 200 <= status < 300:
+            self._succeeded(branch, response)
+        elif branch not in self._pending:
+            if status < 200:
+                self._cancel(branch)
+        elif status < 200:
+            self._progressed(branch, response)
+        else:
+            self._fell_through(branch, response)
 
-    def responded(self, client: ClientTransaction, response: Response) -> None:
-        """A response of one of the tries."""
-        response.remove_first_value("Via")
-        self._received(client, response)
-
-    def timed_out(self, client: ClientTransaction) -> None:
+    def unanswered(self, branch: Branch) -> None:
         """No response at all, which is as good as 408 (section 16.9)."""
-        if not self._final:
-            self._received(client, self._response(408))
+        if branch in self._pending:
+            self._fell_through(branch, self._response(408))
 
-    def _received(self, client: ClientTransaction, response: Response) -> None:
-        if 200 <= response.status < 300:
-            self._succeeded(client, response)
-        elif client is not self.current or self._final:
-            if response.status < 200 and self.is_invite:
-                self._core.cancel(client)
-        elif response.status < 200:
-            self._progressed(response)
-        else:
-            self._fell_through(response)
-
-    def _fell_through(self, response: Response) -> None:
-        """A try is over without success: the next one, or the best of all responses."""
-        next_after = response.status < 600 if self.target.uri is not None else response.status in TRY_NEXT
-        if self.best is None or _rank(response.status) < _rank(self.best.status):
-            self.best = response
-        if next_after and self._targets and not self._cancelled:
-            self._core.stop(self)
-            self.begin()
-        else:
-            self._failed(response if self._cancelled or not next_after else self.best)
-
-    def due(self, timer: Timer) -> None:
-        """One of its timers has run out."""
-        if self._final or self.current is None:
+    def due(self, branch: Branch, timer: Timer) -> None:
+        """One of the timers has run out."""
+        if branch not in self._pending:
             return
-        if timer is Timer.SILENCE and self._cancelled:
-            self._failed(self._response(487))
-        elif timer is Timer.SILENCE and self._targets:
-            self.begin()
-        elif timer is Timer.SILENCE:
-            self._failed(self._response(503))
+        if timer is Timer.C:
+            self._cancel(branch)
+        elif self._stopped:
+            self._fell_through(branch, self._response(487))
+        elif self.errand.to_member:
+            self._fell_through(branch, self._response(503))
         else:
-            self._core.cancel(self.current)
+            branch.silent = True
+            self._proceed()
 
     def cancelled(self, invite: ServerTransaction) -> None:
-        """The caller sent CANCEL: it goes on to the try under way, whose 487 comes back as any final response does.
-
-        A gateway that has said nothing yet may not be sent one (section 9.1), and may never say anything: no slot is
-        kept for it.
+        """The caller sent CANCEL: it goes on to every branch, whose 487 comes back as any final response does; what was
+        answered before means nothing to somebody who gave up.
         """
-        self._cancelled = True
-        if self.current is not None and not self._final:
-            self._core.cancel(self.current)
-            if self.current.state is InviteClient.CALLING:
-                self._core.start(self, Timer.SILENCE, SILENCE_S)
+        if not self._final:
+            self._best = None
+            self._stop()
 
-    def _progressed(self, response: Response) -> None:
-        self._core.stop(self)
+    # The steps.
+
+    def _progressed(self, branch: Branch, response: Response) -> None:
+        branch.silent = False
+        self._core.stop(branch)
         if self.is_invite:
-            self._core.start(self, Timer.C, TIMER_C)
-        if response.status > 100:
-            self._core.progressed(self, response)
+            self._core.start(branch, Timer.C, TIMER_C)
+        if response.status > 100 and (self._best is None or self._best.response.status < 600):
+            self._core.progressed(branch, response)
             self._core.respond(self.server, response)
 
-    def _succeeded(self, client: ClientTransaction, response: Response) -> None:
-        """A 2xx goes to the caller whichever try it comes from, and however often (section 16.7 item 5)."""
-        if self.current is not None and client is not self.current and not self._final:
-            self._core.cancel(self.current)
-        self.current = client
-        self._core.concluded(self, response)
+    def _fell_through(self, branch: Branch, response: Response) -> None:
+        """A branch is over without success."""
+        self._pending.remove(branch)
+        self._core.stop(branch)
+        status = response.status
+        if self._best is None:
+            self._best = Best(response)
+        else:
+            self._best.weigh(response)
+        if status >= 600:
+            self._stop()
+        elif branch.target.uri is None and status not in TRY_NEXT:
+            self._best = Best(response)
+            self._groups.clear()
+        self._proceed()
+
+    def _proceed(self) -> None:
+        """Wait on, try the next group, or answer with the best of what was said."""
+        if not all(branch.silent for branch in self._pending):
+            return
+        if self._groups:
+            self.begin()
+        elif self._best is not None:
+            self._failed(self._best.whole())
+
+    def _succeeded(self, branch: Branch, response: Response) -> None:
+        """A 2xx to an INVITE goes to the caller whichever branch it comes from, and however often (item 5)."""
+        if self._final and not self.is_invite:
+            return
+        for other in self._pending:
+            if other is not branch:
+                self._cancel(other)
+        self._core.succeeded(branch, response)
         if self._final >= 300:
             self._core.respond_late(self.server, response)
         else:
             self._finish(response)
 
     def _failed(self, response: Response) -> None:
-        if response.status == 503 and self.call is not None:  # a gateway's overload is not ours (section 16.7 item 6)
+        # A gateway's overload is not ours (section 16.7 item 6).
+        if response.status == 503 and not self.errand.to_member:
             response = self._response(500)
-        elif self._cancelled and response.status == 408:
+        elif self._stopped and response.status == 408:
             response = self._response(487)
-        self._core.concluded(self, response)
+        self._core.failed(self, response)
         self._finish(response)
+
+    def _stop(self) -> None:
+        """Begin nothing new, and cancel what is under way.
+
+        One who has said nothing yet may not be sent a CANCEL (section 9.1), and may never say anything: no slot is kept
+        for him.
+        """
+        self._stopped = True
+        self._groups.clear()
+        for branch in self._pending.copy():
+            branch.silent = False
+            self._cancel(branch)
+            if branch.client is None:
+                self._pending.remove(branch)
+            elif branch.client.state is InviteClient.CALLING:
+                self._core.start(branch, Timer.SILENCE, SILENCE_S)
+
+    def _cancel(self, branch: Branch) -> None:
+        if branch.client is not None and self.is_invite:
+            self._core.cancel(branch.client)
 
     def _response(self, status: int) -> Response:
         """A response of the proxy's own, while there is none yet."""
@@ -210,12 +281,8 @@ class ResponseContext:
     def _finish(self, response: Response) -> None:
         if not self._final:
             self._final = response.status
-            self._core.stop(self)
+            for branch in self._pending:
+                self._core.stop(branch)
+            self._pending = []
+            self._groups.clear()
         self._core.respond(self.server, response)
-
-
-def _rank(status: int) -> tuple[bool, int, bool]:
-    """Which of several final responses is better, the least first (section 16.7 item 6): 6xx, then the lowest class;
-    in it whoever said something before whoever said nothing.
-    """
-    return status < 600, status // 100, status == 408

@@ -3,15 +3,21 @@
 A call whose ends both vanished would be counted for ever.  Each end is asked with the tags of the dialog and a CSeq of
 0, which is behind every real one, so that the dialog's own numbering is not disturbed: what an end answers to it does
 not matter, as long as it is not 481 (it knows no such call) or nothing at all.  A call is ended only when both ends
-have failed twice running.  Pure; transactions and timers are the door's.
+have failed twice running.
+
+Ends that have agreed to refresh their session (RFC 4028) prove that they are there by doing so: such a call is asked
+nothing before it should have been refreshed and was not, and then at once.  Pure; transactions and timers are the
+door's.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+from voipshift.calls.dialogs import End
 from voipshift.calls.route import reach, uri_of
-from voipshift.calls.table import Call, End
+from voipshift.calls.table import Call
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.layer import ClientTransaction, Hop
@@ -113,6 +119,12 @@ class Prober:
     def due(self, now: float) -> None:
         """Ask both ends of every call whose turn it is."""
         for watch, name in self._timers.due(now):
+            until = watch.call.session_until
+            if until is not None and until > now:
+                watch.failures = [0, 0]
+                # Whole seconds: the timers are kept by their duration, and there should be few of them.
+                self._timers.start(watch, name, min(self._interval_s, math.ceil(until - now)), now)
+                continue
             self._timers.start(watch, name, self._interval_s, now)
             callee = watch.call.callee
             if callee is not None:
@@ -126,7 +138,7 @@ class Prober:
         if to in self._places:  # nobody there but this node itself
             inquiry.failed()
             return
-        hop = self._hop(call, end, to)
+        hop = self._hop(end, to)
         fields = [
             ("Via", self._listeners.via(hop.listener, f"{MAGIC_COOKIE}{self._octets(8).hex()}")),
             *(("Route", value) for value in end.route),
@@ -140,11 +152,11 @@ class Prober:
         options = request("OPTIONS", end.target, fields)
         self._send(options, hop, inquiry)
 
-    def _hop(self, call: Call, end: End, to: Address) -> Hop:
+    def _hop(self, end: End, to: Address) -> Hop:
         if end.flow is not None and self._is_open(end.flow):
             return end.flow
         uri = uri_of(end.route[0] if end.route else f"<{end.target}>")
-        return self._listeners.towards(to, "udp" if uri is None else transport_of(uri), call.listener)
+        return self._listeners.towards(to, "udp" if uri is None else transport_of(uri), end.listener)
 
     def _told(self, watch: Watch) -> None:
         if min(watch.failures) >= FAILURES and watch.call in self._watched:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from voipshift.calls.context import ResponseContext, Timer
+from voipshift.calls.breadth import breadth_of
+from voipshift.calls.context import Branch, Errand, ResponseContext, Timer
+from voipshift.calls.dialogs import Dialogs
 from voipshift.calls.dialplan import DialPlan
+from voipshift.calls.ends import admit, caller_of, is_behind_nat
+from voipshift.calls.ledger import SUBSCRIBING, Ledger
 from voipshift.calls.location import Target
-from voipshift.calls.route import Routing, address_of, addresses, contact_of, suit_strict_router
-from voipshift.calls.table import Call, CallTable, End
+from voipshift.calls.route import Routing, suit_strict_router
+from voipshift.calls.session import MIN_SE_S, REFRESHES, Interval, IntervalTooSmall, SessionTimer
+from voipshift.calls.subscription import Subscriptions
+from voipshift.calls.table import Call, CallTable
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
@@ -27,8 +33,6 @@ from voipshift.sip.validation import loop_digest
 
 #: Max-Forwards of a request that came without one (section 16.6 item 3).
 MAX_FORWARDS = 70
-#: Requests whose 2xx moves the Contact of both ends (target refresh, RFC 3261 section 12.2 and RFC 3311).
-TARGET_REFRESH = frozenset(("INVITE", "UPDATE"))
 
 
 class Proxy:
@@ -37,6 +41,7 @@ class Proxy:
     :param listeners: this node's ports, as they stand in Via and Record-Route
     :param is_open: whether there is a connection to somebody
     :param table: the call table
+    :param session: how this node takes part in session timers
     :param plan: where calls go
     :param routing: which addresses may be sent to
     :param respond: sends a response in a server transaction
@@ -56,11 +61,12 @@ class Proxy:
         listeners: Listeners,
         is_open: Callable[[Hop], bool],
         table: CallTable,
+        session: SessionTimer,
         plan: DialPlan,
         routing: Routing,
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
-        request: Callable[[Request, Hop, ResponseContext], ClientTransaction],
+        request: Callable[[Request, Hop, Branch], ClientTransaction],
         cancel: Callable[[ClientTransaction], None],
         send: Callable[[bytes, Hop], None],
         answered: Callable[[Call], None],
@@ -74,6 +80,8 @@ class Proxy:
         self._is_open = is_open
         self._names = frozenset(host_port(place) for place in listeners.places)
         self._table = table
+        self._session = session
+        self.subscriptions = Subscriptions(now)
         self._plan = plan
         self._routing = routing
         self.respond = respond
@@ -81,13 +89,24 @@ class Proxy:
         self.cancel = cancel
         self.tag = tag
         self._send = send
-        self._answered = answered
-        self._closed = closed
+        self._ledger = ledger = Ledger(
+            table=table,
+            subscriptions=self.subscriptions,
+            session=session,
+            routing=routing,
+            answered=answered,
+            closed=closed,
+            now=now,
+        )
+        self.progressed = ledger.progressed
+        self.succeeded = ledger.succeeded
+        self.failed = ledger.failed
+        self.close = ledger.close
         self._consume = consume
         self._seals = seals
         self._now = now
         self._octets = octets
-        self._timers: Timers[ResponseContext] = Timers()
+        self._timers: Timers[Branch] = Timers()
 
     # What the portal hands over.
 
@@ -102,30 +121,43 @@ class Proxy:
         :raises ProtocolViolation: 404, no gateway takes the number; 480, it is sips: and none has TLS; 403, a Route
             leads to somebody else; 482, it is the same call once more
         """
-        request = self._routing.without_ours(invite.request)
-        request.uri = target
-        routed = self._routing.checked(request, frozenset())
-        if routed is not None:
-            groups: Sequence[Sequence[Target]] = ((Target(routed),),)
-        else:
-            groups = places or [(Target(gateway),) for gateway in self._gateways(target)]
-        if not groups:
-            raise ProtocolViolation("No Gateway For This Number", 404)
+        request, groups = self._targets(invite, target, places)
+        breadth = breadth_of(request, max(map(len, groups)))
+        session = self._ask_for_session(invite, request)
+        if session is None:
+            return
         identity = (request.call_id, request.from_tag or "")
         call = self._table.get(identity)
         opens = call is None
         if call is None:
-            call = Call(identity, _caller(invite), hops, invite.source.listener, self._now())
+            call = Call(identity, caller_of(invite), hops, invite.source.listener, self._now())
             self._table.open(call)
         elif not self._spirals(invite.request):
             raise ProtocolViolation("Merged Request", 482)
-        call.admit(
-            *(each.address for group in groups for each in group),
-            *addresses(request.values("Contact")),
-            *addresses(request.values("Record-Route")),
-        )
-        request.prepend("Record-Route", self._listeners.record(invite.source.listener, secure=_is_secure(request)))
-        self._forward(invite, request, groups, call, opens=opens)
+        call.forked = call.forked or any(len(group) > 1 for group in groups)
+        self._record(invite, request, groups, call)
+        errand = Errand(call, opens, breadth=breadth, loop=loop_digest(invite.request), session=session)
+        self._forward(invite, request, groups, errand)
+
+    def deliver(self, transaction: ServerTransaction, target: str, places: Sequence[Sequence[Target]] = ()) -> None:
+        """Forward a request outside any call to a user's telephones, or to a gateway: it takes no slot.
+
+        SUBSCRIBE and REFER make dialogs, whose requests come back through this node.
+
+        :raises ProtocolViolation: as :meth:`carry`; 503, there are too many subscriptions
+        """
+        request, groups = self._targets(transaction, target, places)
+        breadth = breadth_of(request, max(map(len, groups)))
+        dialogs, opens = None, False
+        if request.method in SUBSCRIBING:
+            identity = (request.call_id, request.from_tag or "")
+            dialogs = self.subscriptions.find(*identity, "")
+            opens = dialogs is None
+            dialogs = dialogs or Dialogs(identity, caller_of(transaction))
+            self.subscriptions.open(dialogs)
+            self._record(transaction, request, groups, dialogs)
+        errand = Errand(dialogs, opens, breadth=breadth, loop=loop_digest(transaction.request))
+        self._forward(transaction, request, groups, errand)
 
     def pass_on(self, transaction: ServerTransaction, to: Address, uri: str | None = None) -> None:
         """Pass a request on to a member, marked as decided there alone, and have no part in the call.
@@ -136,14 +168,14 @@ class Proxy:
         """
         request = self._routing.without_ours(transaction.request)
         request.uri = request.uri if uri is None else uri
-        if transaction.reliable or _is_behind_nat(transaction):
+        if transaction.reliable or is_behind_nat(transaction):
             way = self._hop(request, Target(to), 0)
             for value in self._recorded(request, transaction.source, way.listener):
                 request.prepend("Record-Route", value)
-        self._forward(transaction, request, _only(to), None)
+        self._forward(transaction, request, _only(to), self._to_member(transaction, request))
 
     def into_flow(self, invite: ServerTransaction) -> bool:
-        """Pass a member's INVITE into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2):
+        """Pass a member's request into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2):
         its seal says that it is a member's.
 
         :returns: False where its Route leads into no flow
@@ -156,23 +188,27 @@ class Proxy:
         request = self._routing.without_ours(invite.request)
         for value in reversed(self._recorded(request, flow, invite.source.listener)):
             request.prepend("Record-Route", value)
-        self._forward(invite, request, target, None)
+        self._forward(invite, request, target, self._to_member(invite, request))
         return True
 
     def within(self, transaction: ServerTransaction) -> None:
         """Forward a request of a dialog.
 
-        :raises ProtocolViolation: 481, no such call is carried here; 403, it would go to no party of the call
+        :raises ProtocolViolation: 481, nothing is known of such a dialog; 403, it would go to no party of it
         """
         flow = self._routing.flow(transaction.request)
         request = self._routing.without_ours(transaction.request)
-        call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
-        if call is not None:
-            end = _far_end(call, request)
-            to = self._routing.next_hop(request, call, end)
-            self._forward(transaction, request, self._through(end, to), call)
+        dialogs = self._ledger.find(transaction, request)
+        if dialogs is not None:
+            session: Interval | None = None
+            if request.method in REFRESHES:
+                session = self._ask_for_session(transaction, request)
+                if session is None:
+                    return
+            groups = self._towards(request, dialogs)
+            self._forward(transaction, request, groups, Errand(dialogs, session=session))
             return
-        self._forward(transaction, request, self._beside_the_call(request, flow), None)
+        self._forward(transaction, request, self._beside_the_call(request, flow), Errand(to_member=True))
 
     def acknowledge(self, ack: Request, source: Hop) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
@@ -180,11 +216,7 @@ class Proxy:
             flow = self._routing.flow(ack)
             request = self._routing.without_ours(ack)
             call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
-            if call is not None:
-                end = _far_end(call, request)
-                groups = self._through(end, self._routing.next_hop(request, call, end))
-            else:
-                groups = self._beside_the_call(request, flow)
+            groups = self._towards(request, call) if call is not None else self._beside_the_call(request, flow)
             if request.max_forwards == 0:
                 return
             hop = self._hop(request, groups[0][0], source.listener)
@@ -199,17 +231,18 @@ class Proxy:
 
     def due(self, now: float) -> None:
         """Work off every timer that has run out."""
-        for context, timer in self._timers.due(now):
-            context.due(Timer(timer))
+        for branch, timer in self._timers.due(now):
+            branch.context.due(branch, Timer(timer))
 
     # What a response context needs.
 
-    def attempt(self, context: ResponseContext, request: Request, target: Target) -> ClientTransaction:
+    def attempt(self, branch: Branch, request: Request) -> ClientTransaction:
         """Send one try to a target."""
-        to = target.address
+        context, target = branch.context, branch.target
+        errand, to, outside = context.errand, target.address, not request.to_tag
         if target.uri is not None:
             request.uri = target.uri
-        elif context.call is not None and to in self._plan.addresses and not (request.to_tag or request.has("Route")):
+        elif outside and not errand.to_member and to in self._plan.addresses and not request.has("Route"):
             request.uri = _at_gateway(request.uri, to, self._plan.transports[to])
         for value in reversed(target.route):
             request.prepend("Route", value)
@@ -217,71 +250,71 @@ class Proxy:
             holder = f"<sip:{host_port(to)};lr>"
             request.prepend("Route", self._seals.route(holder, to, target.flow, request))
         listener = context.server.source.listener
-        marked = context.call is None and not request.to_tag and target.listener is None
+        marked = errand.to_member and outside and target.listener is None
         if marked:
             listener = 0  # the address by which members know this node
         hop = self._hop(request, target, listener)
-        if hop.listener != listener and context.call is not None and not request.to_tag:
+        if hop.listener != listener and errand.dialogs is not None and outside:
             # The far end comes back by another way than the near end (RFC 5658 section 4).
             request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
-        return self._request(self._onward(request, hop.listener, marked=marked), hop, context)
+        return self._request(self._onward(request, hop.listener, errand.loop, marked=marked), hop, branch)
 
     def respond_late(self, server: ServerTransaction, response: Response) -> None:
         """Send a 2xx that comes after another final response: that response's transaction has no use for it."""
         self._send(response.octets(), server.destination)
 
-    def start(self, context: ResponseContext, timer: Timer, duration_s: float) -> None:
-        """Start a timer of a context."""
-        self._timers.start(context, timer.value, duration_s, self._now())
+    def start(self, branch: Branch, timer: Timer, duration_s: float) -> None:
+        """Start a timer of a branch."""
+        self._timers.start(branch, timer.value, duration_s, self._now())
 
-    def stop(self, context: ResponseContext) -> None:
-        """Stop all timers of a context."""
-        self._timers.stop_all(context)
-
-    def progressed(self, context: ResponseContext, response: Response) -> None:
-        """A provisional response with a tag makes an early dialog: its requests can go to that callee."""
-        call = context.call
-        if call is not None and call.alerted is None:
-            call.alerted = self._now()
-        if call is not None and call.answered is None and response.to_tag and response.has("Contact"):
-            call.callee = self._callee(response, context)
-            self._admit(call, response)
-
-    def concluded(self, context: ResponseContext, response: Response) -> None:
-        """A final response: what it means to the call."""
-        call, request = context.call, context.request
-        if call is None:
-            return
-        if request.method == "INVITE" and not request.to_tag:
-            if response.status < 300:
-                self._answer(call, response, context)
-            elif context.opens:
-                self.close(call)
-        elif request.method == "BYE":
-            if response.status < 300 or response.status in (408, 481):
-                self.close(call)
-        elif request.method in TARGET_REFRESH and response.status < 300:
-            self._refresh(call, request, response)
-
-    def close(self, call: Call) -> None:
-        """Take a call out of the table, once."""
-        if self._table.close(call):
-            self._closed(call)
+    def stop(self, branch: Branch) -> None:
+        """Stop all timers of a branch."""
+        self._timers.stop_all(branch)
 
     # The parts.
 
     def _forward(
-        self,
-        server: ServerTransaction,
-        request: Request,
-        groups: Sequence[Sequence[Target]],
-        call: Call | None,
-        *,
-        opens: bool = False,
+        self, server: ServerTransaction, request: Request, groups: Sequence[Sequence[Target]], errand: Errand
     ) -> None:
-        context = ResponseContext(self, server, request, groups, call, opens=opens)
+        context = ResponseContext(self, server, request, groups, errand)
         server.user = context
         context.begin()
+
+    def _targets(
+        self, server: ServerTransaction, target: str, places: Sequence[Sequence[Target]]
+    ) -> tuple[Request, Sequence[Sequence[Target]]]:
+        """A request from outside a dialog as it goes on, and where to (section 16.5)."""
+        request = self._routing.without_ours(server.request)
+        request.uri = target
+        routed = self._routing.checked(request, frozenset())
+        if routed is not None:
+            return request, ((Target(routed),),)
+        groups = places or [(Target(gateway),) for gateway in self._gateways(target)]
+        if not groups:
+            raise ProtocolViolation("No Gateway For This Number", 404)
+        return request, groups
+
+    def _record(
+        self, server: ServerTransaction, request: Request, groups: Sequence[Sequence[Target]], dialogs: Dialogs
+    ) -> None:
+        """Stay in the route of the dialogs that a request opens, and let their requests go to those who are named."""
+        dialogs.admit(*(each.address for group in groups for each in group))
+        admit(dialogs, request)
+        request.prepend("Record-Route", self._listeners.record(server.source.listener, secure=_is_secure(request)))
+
+    def _to_member(self, server: ServerTransaction, request: Request) -> Errand:
+        """A request from outside a dialog that goes on within the group."""
+        return Errand(to_member=True, breadth=breadth_of(request), loop=loop_digest(server.request))
+
+    def _ask_for_session(self, server: ServerTransaction, request: Request) -> Interval | None:
+        """The session interval that a request asks for as it goes on; None where it was refused with 422."""
+        try:
+            return self._session.requested(request)
+        except IntervalTooSmall as small:
+            fields = [("Min-SE", str(MIN_SE_S))]
+            tag = self.tag(server.request)
+            self.respond(server, server.request.response(small.status, to_tag=tag, fields=fields))
+            return None
 
     def _gateways(self, target: str) -> Sequence[Address]:
         """The gateways for a Request-URI; a ``sips:`` one goes on over TLS or not at all (RFC 5630 section 3)."""
@@ -315,11 +348,15 @@ class Proxy:
             raise ProtocolViolation("Flow Failed", 430)
         return ((Target((flow.host, flow.port), listener=flow.listener),),)
 
-    def _through(self, end: End, to: Address) -> tuple[tuple[Target]]:
-        """By the connection to an end, as long as it is open; else to an address."""
+    def _towards(self, request: Request, dialogs: Dialogs) -> tuple[tuple[Target]]:
+        """Where a request inside a dialog goes: by the connection to the far end, as long as it is open; else to an
+        address, by the port where that end is known, for its NAT may know no other.
+        """
+        end = dialogs.far_end(request)
+        to = self._routing.next_hop(request, dialogs, end)
         flow = end.flow
         if flow is None or not self._is_open(flow):
-            return _only(to)
+            flow = self._listeners.way(request, to, end.listener)
         return ((Target((flow.host, flow.port), listener=flow.listener),),)
 
     def _recorded(self, request: Request, flow: Hop, listener: int) -> list[str]:
@@ -334,7 +371,7 @@ class Proxy:
             return [into]
         return [self._listeners.record(flow.listener, secure=secure), into]
 
-    def _onward(self, request: Request, listener: int, *, marked: bool = False) -> Request:
+    def _onward(self, request: Request, listener: int, loop: str = "", *, marked: bool = False) -> Request:
         """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3, 6 and 8)."""
         left = request.max_forwards
         request.set("Max-Forwards", str(MAX_FORWARDS if left is None else left - 1))
@@ -342,7 +379,7 @@ class Proxy:
             self._consume(request)
         if request.has("Route"):
             suit_strict_router(request)
-        branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}"
+        branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}{loop}"
         said = f"{branch};{self._seals.mark(request, branch)}" if marked else branch
         request.prepend("Via", self._listeners.via(listener, said))
         return request
@@ -350,43 +387,6 @@ class Proxy:
     def _spirals(self, request: Request) -> bool:
         """Whether an INVITE has been here before, and was given another Request-URI or Route since."""
         return any(via.sent_by in self._names for via in request.vias)
-
-    def _answer(self, call: Call, response: Response, context: ResponseContext) -> None:
-        """A 2xx to the INVITE of a call: the first one, a retransmission, or another branch of a fork."""
-        self._admit(call, response)
-        if not call.answer(self._callee(response, context), response.to_tag or "", self._now()):
-            return
-        if call.identity not in self._table:  # given up as failed, and answered after all by a try that was abandoned
-            self._table.open(call)
-        if self._table.get(call.identity) is call:
-            self._answered(call)
-
-    def _admit(self, call: Call, response: Response) -> None:
-        call.admit(*addresses(response.values("Contact")), *addresses(response.values("Record-Route")))
-
-    def _callee(self, response: Response, context: ResponseContext) -> End:
-        """The end that answers; its route is what was recorded between this node and it, nearest first."""
-        beyond: list[str] = []
-        for value in response.values("Record-Route"):
-            if self._routing.names_us(value):
-                break
-            beyond.insert(0, value)
-        assert context.current is not None
-        to = context.current.destination
-        target = contact_of(response) or response.to.uri
-        behind_nat = context.target.behind_nat
-        # Many leave the transport out of their Contact; at the same address it is the one by which they were called.
-        there = context.target.listener is not None or address_of(f"<{target}>") == (to.host, to.port)
-        flow = to if context.current.reliable and there and not beyond else None
-        return End(response.get("To") or "", target, tuple(beyond), (to.host, to.port), behind_nat, flow)
-
-    def _refresh(self, call: Call, request: Request, response: Response) -> None:
-        far, callee = _far_end(call, request), call.callee
-        near = callee if far is call.caller else call.caller
-        for end, target in ((near, contact_of(request)), (far, contact_of(response))):
-            if end is not None and target is not None:
-                end.target = target
-        call.admit(*addresses(request.values("Contact")), *addresses(response.values("Contact")))
 
 
 def _only(address: Address) -> tuple[tuple[Target]]:
@@ -413,29 +413,3 @@ def _at_gateway(uri: str, gateway: Address, transport: str) -> str:
 
 def _is_secure(request: Request) -> bool:
     return request.uri[:5].lower() == "sips:"
-
-
-def _caller(invite: ServerTransaction) -> End:
-    request = invite.request
-    source = (invite.source.host, invite.source.port)
-    contact = contact_of(request)
-    behind_nat = _is_behind_nat(invite)
-    route = tuple(request.values("Record-Route"))
-    flow = invite.source if invite.reliable and len(request.vias) == 1 else None
-    return End(request.get("From") or "", contact or request.from_.uri, route, source, behind_nat, flow)
-
-
-def _is_behind_nat(invite: ServerTransaction) -> bool:
-    """Whether a caller can be reached where it was seen from alone: it gives no Contact, or does not know itself."""
-    request = invite.request
-    if contact_of(request) is None:
-        return True
-    return request.via.host != invite.source.host and len(request.vias) == 1
-
-
-def _far_end(call: Call, request: Request) -> End:
-    """The end that a request of the dialog is for."""
-    far = call.caller if (request.from_tag or "") != call.identity[1] else call.callee
-    if far is None:
-        raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
-    return far

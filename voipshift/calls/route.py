@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 
-from voipshift.calls.table import Call, End
+from voipshift.calls.dialogs import Dialogs, End
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.fields import Message
@@ -133,7 +133,7 @@ class Routing:
             raise not_a_party()
         return address
 
-    def next_hop(self, request: Request, call: Call, to: End) -> Address:
+    def next_hop(self, request: Request, dialogs: Dialogs, to: End) -> Address:
         """Where a request inside a dialog goes, its own Route values taken off before.
 
         A client that sends it to the node without Route values of its own, by a Request-URI that names the node, is
@@ -143,7 +143,7 @@ class Routing:
         """
         if to.route and _same_name(request, to.route[0]):
             return to.address
-        routed = self.checked(request, call.parties)
+        routed = self.checked(request, dialogs.parties)
         if routed is not None:
             return routed
         uri = uri_of(f"<{request.uri}>")
@@ -157,7 +157,7 @@ class Routing:
         if to.behind_nat or not is_ip_address(uri.host):
             return to.address
         address = uri.address()
-        if address not in call.parties and address not in self._gateways:
+        if address not in dialogs.parties and address not in self._gateways:
             raise not_a_party()
         return address
 

@@ -9,58 +9,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from voipshift.node import Address
-from voipshift.sip.transaction import Hop
+from voipshift.calls.dialogs import MAX_BRANCHES, MAX_PARTIES, Dialogs, End
 
-#: Callee's tags remembered for one call: a fork further on may answer more than once (RFC 3261 section 13.2.2.4).
-MAX_BRANCHES = 16
-#: Addresses that requests of one call may be sent to: both ends, the proxies that recorded their route, moved Contacts.
-MAX_PARTIES = 64
+__all__ = ("MAX_BRANCHES", "MAX_PARTIES", "Call", "CallTable", "End")
 
 
-class End:
-    """One end of a call, as far as requests of its dialogs need it.
-
-    :ivar name: its From or To value, tag included
-    :ivar target: its Contact, the Request-URI of requests to it (RFC 3261 section 12.1, remote target)
-    :ivar route: the Route values beyond this node on the way to it
-    :ivar address: where requests to it are sent when neither Route nor target is an address that can be reached
-    :ivar behind_nat: it was seen from an address that it does not know of, so that its Contact cannot be reached
-    :ivar flow: the connection that it is at the far end of, which is its best address for as long as it is open
-    """
-
-    __slots__ = ("address", "behind_nat", "flow", "name", "route", "target")
-
-    def __init__(
-        self,
-        name: str,
-        target: str,
-        route: tuple[str, ...],
-        address: Address,
-        behind_nat: bool,
-        flow: Hop | None = None,
-    ) -> None:
-        self.name = name
-        self.target = target
-        self.route = route
-        self.address = address
-        self.behind_nat = behind_nat
-        self.flow = flow
-
-
-class Call:
+class Call(Dialogs):
     """One call under way.
 
     :ivar identity: Call-ID and the caller's tag
     :ivar caller: the end that called
-    :ivar callee: the end that answered, before that the one that rings, None before either
-    :ivar callee_tags: the tags of every callee that answered; more than one where the call was forked further on
+    :ivar callee: the end that answered first and is still there, before that the one that rang last, None before either
+    :ivar callees: who rings, by their tags; after the first answer those who have answered
+    :ivar callee_tags: the tags of every callee that ever answered; more than one where the call was forked
     :ivar parties: addresses that requests of this call may go to
     :ivar hops: how often the attempt was shifted before this node took it
-    :ivar listener: the port of this node that the call came in by, and goes out by
+    :ivar listener: the port of this node that the call came in by
+    :ivar forked: more than one telephone was called at once, so that it is not over when one of them is out of it
     :ivar began: when the call was accepted
     :ivar alerted: when the called user was first heard of (ringing, early media), None before
     :ivar answered: when it was answered, None before
+    :ivar session_until: when its session expires unless it is refreshed (RFC 4028); None where nothing was agreed upon
     """
 
     __slots__ = (
@@ -69,42 +38,60 @@ class Call:
         "began",
         "callee",
         "callee_tags",
-        "caller",
+        "forked",
         "hops",
-        "identity",
         "listener",
-        "parties",
+        "session_until",
     )
 
     def __init__(self, identity: tuple[str, str], caller: End, hops: int, listener: int, began: float) -> None:
-        self.identity = identity
-        self.caller = caller
+        super().__init__(identity, caller)
         self.callee: End | None = None
         self.callee_tags: tuple[str, ...] = ()
-        self.parties: frozenset[Address] = frozenset((caller.address,))
         self.hops = hops
         self.listener = listener
+        self.forked = False
         self.began = began
         self.alerted: float | None = None
         self.answered: float | None = None
+        self.session_until: float | None = None
 
-    def admit(self, *addresses: Address) -> None:
-        """Let requests of this call go to some more addresses, up to :data:`MAX_PARTIES`."""
-        if len(self.parties) + len(addresses) <= MAX_PARTIES:
-            self.parties = self.parties.union(addresses)
+    def ring(self, callee: End, tag: str) -> None:
+        """Note an early dialog."""
+        self.meet(tag, callee)
+        self.callee = self.callees.get(tag, callee)
 
     def answer(self, callee: End, tag: str, now: float) -> bool:
-        """Note a 2xx; the first one sets the far end, further ones of a fork only add their tag.
+        """Note a 2xx; the first one sets the far end, and further ones of a fork add dialogs.
 
-        :returns: True for the first one
+        :returns: False for one that was noted before
         """
-        first = self.answered is None
-        if first:
+        if tag in self.callee_tags or len(self.callee_tags) >= MAX_BRANCHES:
+            return False
+        if self.answered is None:
             self.answered = now
+            self.callee = None
+            self.callees = {}
+        self.callee_tags += (tag,)
+        self.callees[tag] = callee
+        if self.callee is None:
             self.callee = callee
-        if tag not in self.callee_tags and len(self.callee_tags) < MAX_BRANCHES:
-            self.callee_tags += (tag,)
-        return first
+        return True
+
+    def leave(self, tag: str) -> bool:
+        """Note that a dialog is over.
+
+        :returns: whether the call is over with it
+        """
+        gone = self.callees.pop(tag, None)
+        if self.callee is gone:
+            self.callee = next(iter(self.callees.values()), None)
+        return not self.callees and not (self.forked and self.answered is None)
+
+    def other_end(self, tag: str) -> End | None:
+        """The end with that tag; before the answer it may be one that was not remembered."""
+        found = self.callees.get(tag)
+        return self.callee if found is None and self.answered is None else found
 
 
 class CallTable:

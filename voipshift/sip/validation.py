@@ -74,14 +74,18 @@ def _unsupported(demanded: list[str]) -> Objection:
 
 
 def _looped(request: Request, ours: frozenset[Address]) -> bool:
-    """Section 16.3 item 4: a Via of ours whose branch was computed from the very fields that it has now."""
+    """Section 16.3 item 4: a Via of ours whose branch was computed from the very fields that it has now.
+
+    A branch says how the request left and, outside a dialog, how it came before: what others have changed back is a
+    loop, too, and one that forks each time round would fill the network (RFC 5393 section 4).
+    """
     if request.has_one_via:
         return False
     now: str | None = None
     for via in request.vias[1:]:
         if via.address in ours:
             now = now or loop_digest(request)
-            if via.branch.endswith(now):
+            if now in via.branch:
                 return True
     return False
 
