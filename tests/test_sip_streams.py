@@ -249,6 +249,18 @@ class StreamsTests(SynchronousTestCase):
         for number in range(MAX_PER_ADDRESS + 1):
             self.accepted(("192.0.2.9", 40000 + number))
 
+    def test_counted(self) -> None:
+        """Octets both ways; and of the connections those that others opened, as long as they stand."""
+        wire = self.accepted()
+        wire.protocol.dataReceived(b"\r\n\r\n")
+        self.assertEqual(wire.written(), b"\r\n")
+        self.assertEqual((self.streams.octets, self.streams.accepted), (6, 1))
+        self.streams.send(1, b"MESSAGE sip:x SIP/2.0\r\n\r\n", ("192.0.2.50", 5060))
+        self.connect()
+        self.assertEqual((self.streams.octets, self.streams.accepted), (31, 1))
+        wire.loseConnection()
+        self.assertEqual((len(self.streams), self.streams.accepted), (1, 0))
+
     def test_unread(self) -> None:
         """A far end that does not read is given up when too much waits for it."""
         wire = self.accepted()

@@ -132,7 +132,7 @@ class Node(Service):
             settings,
             occupied=lambda: len(self.table) + len(self.leases),
             octets=self._octets,
-            clients=lambda: self.reception.registrations,
+            clients=lambda: self.reception.registrations + self.streams.accepted,
             accepted=lambda: self.delegation.counts["accepted"],
             now=now(),
         )
@@ -387,7 +387,7 @@ class Node(Service):
 
     def _octets(self) -> int:
         """Of signalling with clients and gateways, in and out."""
-        return sum(port.octets for port in self._sip_ports) + self.h323.octets
+        return sum(port.octets for port in self._sip_ports) + self.streams.octets + self.h323.octets
 
     def _load(self) -> Load:
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""

@@ -26,6 +26,7 @@ class Owner(Protocol):
     """Who keeps the connections."""
 
     def opened(self, connection: Connection) -> None: ...
+    def carried(self, octets: int) -> None: ...
     def received(self, connection: Connection, octets: bytes) -> None: ...
     def heard(self, connection: Connection, whole: bool) -> None: ...
     def broken(self, connection: Connection, broken: Broken) -> None: ...
@@ -74,6 +75,7 @@ class Connection(protocol.Protocol):
             if self._unread > MAX_UNREAD:
                 self.abort()
                 return
+        self._owner.carried(len(octets))
         self.transport.write(octets)
 
     def close(self) -> None:
@@ -106,6 +108,7 @@ class Connection(protocol.Protocol):
     def dataReceived(self, data: bytes) -> None:
         if self._over:
             return
+        self._owner.carried(len(data))
         whole = False
         for found in self.framing.feed(data):
             if isinstance(found, Broken):

@@ -72,6 +72,7 @@ class Streams:
     :param trusted: whether a host may open any number of connections
     :param domain_of: whose certificate is expected at an address that this node connects to
     :ivar dropped: connections that were closed or refused, by the reason
+    :ivar octets: what came and went by all connections so far
     """
 
     def __init__(
@@ -98,10 +99,16 @@ class Streams:
         self._alarm = Alarm(reactor, self._due)
         self._stopped = False
         self.dropped: Counter[str] = Counter()
+        self.octets = 0
         self._log = Logger()
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    @property
+    def accepted(self) -> int:
+        """How many of the connections others have opened."""
+        return self._per_host.total()
 
     # Opening and closing.
 
@@ -203,6 +210,10 @@ class Streams:
         return connection
 
     # What a connection tells.
+
+    def carried(self, octets: int) -> None:
+        """So many octets came or went."""
+        self.octets += octets
 
     def opened(self, connection: Connection) -> None:
         """It stands: what it had to send is sent."""
