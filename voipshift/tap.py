@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -98,6 +98,13 @@ def makeService(options: Options, reactor: Any = None) -> Service:
     return node
 
 
+class Signalling(Protocol):
+    """A way by which octets come and go."""
+
+    @property
+    def octets(self) -> int: ...
+
+
 class Node(Service):
     """One node: its rooms, wired to each other.
 
@@ -122,6 +129,7 @@ class Node(Service):
         self._batch = Batch()
         self._ports: list[DatagramPort] = []
         self._sip_ports: list[DatagramPort] = []
+        self._signalling: list[Signalling] = []
         self.h323: h225.Part = h225.Absent()
         self.table = CallTable()
         limit = settings.workload.ongoing_calls
@@ -276,11 +284,13 @@ class Node(Service):
                 port = self._open(f"sip.listen[{index}].address", listen.address, partial(self.sip.received, index))
                 self.sip.add_port(port.send)
                 self._sip_ports.append(port)
+                self._signalling.append(port)
             else:
                 tcp.open_port(settings, index, self.streams)
                 self.sip.add_port(partial(self.streams.send, index))
         rooms = h225.Rooms(self.table, self.delegation, self.leases, self.members, self.reception.sources)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
+        self._signalling += (self.streams, self.h323)
         if settings.group is not None:
             self.membership = self._membership(settings.group)
 
@@ -387,7 +397,7 @@ class Node(Service):
 
     def _octets(self) -> int:
         """Of signalling with clients and gateways, in and out."""
-        return sum(port.octets for port in self._sip_ports) + self.streams.octets + self.h323.octets
+        return sum(way.octets for way in self._signalling)
 
     def _load(self) -> Load:
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
