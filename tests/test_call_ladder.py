@@ -89,7 +89,7 @@ v=0
         GATEWAY,
         """\
 INVITE sip:100@192.0.2.20:5060;user=phone SIP/2.0
-Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57.d1639e57
+Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57.d1639e57;oc;oc-algo="loss"
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice2;rport=5060;received=198.51.100.7
 Max-Forwards: 69
 From: "Alice" <sip:alice@example.org>;tag=a1
@@ -111,7 +111,7 @@ v=0
         MEMBER,
         """\
 SIP/2.0 180 Ringing
-Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57.d1639e57
+Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57.d1639e57;oc;oc-algo="loss"
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice2;rport=5060;received=198.51.100.7
 Record-Route: <sip:192.0.2.2:5060;lr>
 From: "Alice" <sip:alice@example.org>;tag=a1
@@ -144,7 +144,7 @@ Content-Length: 0
         MEMBER,
         """\
 SIP/2.0 200 OK
-Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57.d1639e57
+Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57.d1639e57;oc;oc-algo="loss"
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice2;rport=5060;received=198.51.100.7
 Record-Route: <sip:192.0.2.2:5060;lr>
 From: "Alice" <sip:alice@example.org>;tag=a1
@@ -229,7 +229,7 @@ Content-Length: 0
         GATEWAY,
         """\
 BYE sip:100@192.0.2.20:5060 SIP/2.0
-Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57
+Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57;oc;oc-algo="loss"
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice4;rport=5060;received=198.51.100.7
 Max-Forwards: 69
 From: "Alice" <sip:alice@example.org>;tag=a1
@@ -245,7 +245,7 @@ Content-Length: 0
         MEMBER,
         """\
 SIP/2.0 200 OK
-Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57
+Via: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK3c3c3c3c3c3c3c3c.d1639e57;oc;oc-algo="loss"
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice4;rport=5060;received=198.51.100.7
 From: "Alice" <sip:alice@example.org>;tag=a1
 To: <sip:100@example.org;user=phone>;tag=g1

@@ -21,7 +21,8 @@ class ForwardTest(SipNetTestCase):
         lines = octets.split(b"\r\n")
         self.assertEqual(lines[0], b"INVITE sip:100@192.0.2.20:5060 SIP/2.0")
         self.assertRegex(
-            lines[1], rb"^Via: SIP/2\.0/UDP 192\.0\.2\.1:5060;branch=z9hG4bK[0-9a-f]{16}(\.[0-9a-f]{8}){2}$"
+            lines[1],
+            rb"^Via: SIP/2\.0/UDP 192\.0\.2\.1:5060;branch=z9hG4bK[0-9a-f]{16}(\.[0-9a-f]{8}){2};oc;oc-algo=.loss.$",
         )
         self.assertIn(b"Record-Route: <sip:192.0.2.1:5060;lr>", lines)
         self.assertIn(b"Max-Forwards: 69", lines)

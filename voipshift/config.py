@@ -223,6 +223,7 @@ class GatewaySettings:
     protocol: Literal["sip", "h323"] = key(one_of("sip", "h323"), default="sip")
     transport: Transport = key(one_of("udp", "tcp", "tls"), default="udp")
     domain: str | None = key(_domain, default=None)
+    overload_control: bool = key(boolean, default=True)
     prefixes: tuple[str, ...] = key(several(_prefix, at_least=1), default=("",))
 
 

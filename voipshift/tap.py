@@ -210,6 +210,7 @@ class Node(Service):
             closed=self._closed,
             consume=lambda request: self.reception.gate.consume(request),
             seals=seals,
+            thinning=overload.thinning_of(settings, lambda host: self.reception.sources.trusts(host), now, random),
             now=now,
             octets=os.urandom,
         )
@@ -263,8 +264,10 @@ class Node(Service):
             self.reception.sources.trusts,
             now,
         )
-        refusals = overload.refusals_of(settings, deciding, self.sip.layer)
-        self.sip.serve(self.portal.requested, self.proxy.acknowledge, (self.proxy, self.prober), admits, refusals)
+        control = overload.control_of(deciding, time.time)
+        refusals = overload.refusals_of(settings, deciding, self.sip.layer, control)
+        timetables = (self.proxy, self.prober)
+        self.sip.serve(self.portal.requested, self.proxy.acknowledge, timetables, admits, refusals, control)
 
         self._lapse = Alarm(reactor, self._lapsed)
         self._count: LoopingCall | None = None

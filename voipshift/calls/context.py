@@ -50,6 +50,7 @@ class Core(Protocol):
     def respond_late(self, server: ServerTransaction, response: Response) -> None: ...
     def attempt(self, branch: Branch, request: Request) -> ClientTransaction: ...
     def cancel(self, client: ClientTransaction) -> None: ...
+    def heard(self, client: ClientTransaction, response: Response) -> None: ...
     def tag(self, request: Request) -> str: ...
     def start(self, branch: Branch, timer: Timer, duration_s: float) -> None: ...
     def stop(self, branch: Branch) -> None: ...
@@ -96,6 +97,7 @@ class Branch:
     def responded(self, client: ClientTransaction, response: Response) -> None:
         """A response of its transaction."""
         self.client = client
+        self.context.heard(client, response)
         response.remove_first_value("Via")
         self.context.received(self, response)
 
@@ -111,9 +113,10 @@ class ResponseContext:
     :ivar server: the transaction of whoever sent it
     :ivar request: the request as it goes on, but for what differs from branch to branch
     :ivar errand: what for
+    :ivar heard: told of each response while our Via is on top of it
     """
 
-    __slots__ = ("_best", "_core", "_final", "_groups", "_pending", "_stopped", "errand", "request", "server")
+    __slots__ = ("_best", "_core", "_final", "_groups", "_pending", "_stopped", "errand", "heard", "request", "server")
 
     def __init__(
         self,
@@ -124,6 +127,7 @@ class ResponseContext:
         errand: Errand,
     ) -> None:
         self._core = core
+        self.heard = core.heard
         self.server = server
         self.request = request
         self.errand = errand

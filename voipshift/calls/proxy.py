@@ -20,6 +20,7 @@ from voipshift.calls.route import Routing, suit_strict_router
 from voipshift.calls.session import MIN_SE_S, REFRESHES, Interval, IntervalTooSmall, SessionTimer
 from voipshift.calls.subscription import Subscriptions
 from voipshift.calls.table import Call, CallTable
+from voipshift.calls.thinning import Thinning
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
@@ -53,6 +54,7 @@ class Proxy:
     :param closed: told of each call that left the table
     :param consume: takes the credentials that were for this node out of a request
     :param seals: of the group
+    :param thinning: what gateways say of their own overload
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Proxy:
         closed: Callable[[Call], None],
         consume: Callable[[Request], None],
         seals: Seals,
+        thinning: Thinning,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
@@ -104,6 +107,8 @@ class Proxy:
         self.close = ledger.close
         self._consume = consume
         self._seals = seals
+        self._thinning = thinning
+        self.heard = thinning.heard
         self._now = now
         self._octets = octets
         self._timers: Timers[Branch] = Timers()
@@ -257,7 +262,8 @@ class Proxy:
         if hop.listener != listener and errand.dialogs is not None and outside:
             # The far end comes back by another way than the near end (RFC 5658 section 4).
             request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
-        return self._request(self._onward(request, hop.listener, errand.loop, marked=marked), hop, branch)
+        offer = self._thinning.announcement(to, context)
+        return self._request(self._onward(request, hop.listener, errand.loop, offer, marked=marked), hop, branch)
 
     def respond_late(self, server: ServerTransaction, response: Response) -> None:
         """Send a 2xx that comes after another final response: that response's transaction has no use for it."""
@@ -289,7 +295,7 @@ class Proxy:
         routed = self._routing.checked(request, frozenset())
         if routed is not None:
             return request, ((Target(routed),),)
-        groups = places or [(Target(gateway),) for gateway in self._gateways(target)]
+        groups = places or [(Target(each),) for each in self._thinning.passing(server, self._gateways(target))]
         if not groups:
             raise ProtocolViolation("No Gateway For This Number", 404)
         return request, groups
@@ -371,7 +377,9 @@ class Proxy:
             return [into]
         return [self._listeners.record(flow.listener, secure=secure), into]
 
-    def _onward(self, request: Request, listener: int, loop: str = "", *, marked: bool = False) -> Request:
+    def _onward(
+        self, request: Request, listener: int, loop: str = "", offer: str = "", *, marked: bool = False
+    ) -> Request:
         """The request as it leaves: Max-Forwards one less, a Via of ours on top (section 16.6 items 3, 6 and 8)."""
         left = request.max_forwards
         request.set("Max-Forwards", str(MAX_FORWARDS if left is None else left - 1))
@@ -381,7 +389,7 @@ class Proxy:
             suit_strict_router(request)
         branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}{loop}"
         said = f"{branch};{self._seals.mark(request, branch)}" if marked else branch
-        request.prepend("Via", self._listeners.via(listener, said))
+        request.prepend("Via", self._listeners.via(listener, said + offer))
         return request
 
     def _spirals(self, request: Request) -> bool:

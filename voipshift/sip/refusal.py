@@ -28,6 +28,7 @@ from voipshift.node import Address
 from voipshift.sip.answers import RETRY_AFTER_S
 from voipshift.sip.grammar import KEYS, MAGIC_COOKIE, key_of
 from voipshift.sip.identification import LEASE
+from voipshift.sip.overload import Control
 from voipshift.sip.seals import PASSED_ON
 from voipshift.sip.timers import T4
 
@@ -80,6 +81,7 @@ class Refusals:
     :param places: this node's addresses as they stand in a Via
     :param doors: the listeners' doors
     :param marked: whether a call may be marked as an emergency by its header fields
+    :param control: tells clients that offer it how much less they should send
     :param force_rport: responses always go back to where a request came from
     :param random: so many random octets in hexadecimal
     :ivar open: something was refused and may be again: ask :meth:`answer` before an INVITE is read
@@ -97,6 +99,7 @@ class Refusals:
         places: Iterable[str],
         doors: Sequence[str],
         marked: bool,
+        control: Control,
         force_rport: bool,
         random: Callable[[int], str],
     ) -> None:
@@ -113,6 +116,7 @@ class Refusals:
         if marked:
             self._uses.update((name, _DEMANDING) for name, key in KEYS.items() if key in PRIORITIES)
         self._marked = marked
+        self._control = control
         self.open = False
         self.absorbed = 0
         self.repeated = 0
@@ -156,6 +160,8 @@ class Refusals:
         lines = self._returned(head, plain.end(), f"{self._mark}{digest & 0xFFFFFFFF:08x}")
         if lines is None:
             return None
+        if ";oc" in via:
+            via = self._control.filled_in(via)
         if again:
             self.repeated += 1
         else:

@@ -33,6 +33,7 @@ from voipshift.sip.layer import (
 )
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
+from voipshift.sip.overload import Control
 from voipshift.sip.refusal import Refusals, opens_call
 
 #: What keeps a NAT's binding open and says nothing (RFC 5626 section 3.5.1, and what older phones send).
@@ -98,6 +99,7 @@ class SipServer:
         self._udp_only: dict[Address, float] = {}
         self._timetables: tuple[Timetable, ...] = ()
         self._refusals: Refusals | None = None
+        self._control: Control | None = None
         self._log = Logger()
 
     def serve(
@@ -107,6 +109,7 @@ class SipServer:
         timetables: Iterable[Timetable],
         admits: Callable[[str, float], bool] = _everybody,
         refusals: Refusals | None = None,
+        control: Control | None = None,
     ) -> None:
         """Say who uses the transactions.
 
@@ -115,12 +118,14 @@ class SipServer:
         :param timetables: whose deadlines are kept beside the transactions' own
         :param admits: whether one more message of an address is looked at now
         :param refusals: who refuses calls unread while the group is full
+        :param control: who tells clients that offer it how much less they should send
         """
         self._requested = requested
         self._acknowledged = acknowledged
         self._timetables = tuple(timetables)
         self._admits = admits
         self._refusals = refusals
+        self._control = control
 
     def add_port(self, send: Callable[[bytes, Address], None]) -> None:
         """Add the next listener: how messages leave by its port."""
@@ -194,6 +199,8 @@ class SipServer:
 
     def respond(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a response in a server transaction."""
+        if self._control is not None:
+            self._control.tell(response)
         self._perform(self.layer.respond(transaction, response, self._now()))
         self._keep_time()
 
@@ -201,6 +208,8 @@ class SipServer:
         """Send a final response of the node's own that is not repeated unless the client asks again."""
         if response.status == 503 and self._refusals is not None:
             self._refusals.open = True
+        if self._control is not None:
+            self._control.tell(response)
         self._perform(self.layer.respond(transaction, response, self._now(), repeat=False))
         self._keep_time()
 

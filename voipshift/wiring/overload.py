@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from random import Random
 from typing import NamedTuple
 
 from voipshift import config
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
+from voipshift.balance.restraint import Restraint
 from voipshift.balance.workload import Workload
+from voipshift.calls.thinning import Thinning
 from voipshift.delegation.chain import Delegation
 from voipshift.node import Address
 from voipshift.sip.answers import Answers
-from voipshift.sip.layer import TransactionLayer
+from voipshift.sip.layer import ServerTransaction, TransactionLayer
 from voipshift.sip.listeners import Listeners
+from voipshift.sip.overload import Control
 from voipshift.sip.portal import MAX_NAME
 from voipshift.sip.priority import Marks
 from voipshift.sip.refusal import Refusals
-from voipshift.sip.uri import host_port
+from voipshift.sip.uri import SipUri, host_port
 
 
 class Rooms(NamedTuple):
@@ -48,7 +52,39 @@ def marks_of(settings: config.Settings) -> Marks:
     return Marks(priority=emergency.priority, resource_priorities=emergency.resource_priorities)
 
 
-def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer) -> Refusals:
+def _exempt(settings: config.Settings, trusts: Callable[[str], bool]) -> Callable[[ServerTransaction], bool]:
+    """Whether a call is an emergency, by its number or by the word of a caller who is known."""
+    numbers, marks, anybody = frozenset(settings.emergency.numbers), marks_of(settings), settings.access.open
+
+    def exempt(invite: ServerTransaction) -> bool:
+        request = invite.request
+        if marks and (not anybody or trusts(invite.source.host)) and marks.on(request):
+            return True
+        if not numbers:
+            return False
+        uri = request.target
+        number = uri.user or "" if isinstance(uri, SipUri) else request.uri[4:]
+        return number.partition(";")[0] in numbers
+
+    return exempt
+
+
+def thinning_of(
+    settings: config.Settings, trusts: Callable[[str], bool], now: Callable[[], float], random: Random
+) -> Thinning:
+    """What the gateways say of their own overload."""
+    gateways = [each.address for each in settings.gateways if each.protocol == "sip" and each.overload_control]
+    return Thinning(gateways, exempt=_exempt(settings, trusts), now=now, random=random)
+
+
+def control_of(rooms: Rooms, wall: Callable[[], float]) -> Control:
+    """What clients before this node are told of its overload: that of its group, as it is met with here."""
+    counts = rooms.delegation.counts
+    restraint = Restraint(attempts=lambda: counts["attempts"], refused=lambda: counts["refused"], now=rooms.now())
+    return Control(percent=lambda: restraint.percent(rooms.now()), wall=wall)
+
+
+def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer, control: Control) -> Refusals:
     """The lane that refuses while this node has no room and every member is flagged full: line 3 of the rule."""
     workload, members, leases, whose = rooms.workload, rooms.members, rooms.leases, rooms.whose
     counts, answered = rooms.delegation.counts, rooms.answers.counts
@@ -81,6 +117,7 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
         places=map(host_port, rooms.listeners.places),
         doors=rooms.listeners.doors,
         marked=bool(marks_of(settings)),
+        control=control,
         force_rport=settings.sip.force_rport,
         random=secrets.token_hex,
     )
