@@ -130,16 +130,8 @@ class Node:
         self.group.network.receivers.pop(self.address, None)
 
     def load(self) -> Load:
-        now = self.clock.seconds()
         self.sequence += 1
-        return Load(
-            self.name,
-            self.exchange.incarnation,
-            self.sequence,
-            self.workload.occupancy(now),
-            self.workload.capacity(now),
-            self.workload.flags(now),
-        )
+        return Load(self.name, self.exchange.incarnation, self.sequence, *self.workload.told(self.clock.seconds()))
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
         placed = self.delegation.place(attempt)

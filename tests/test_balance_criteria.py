@@ -102,7 +102,7 @@ class SampledTests(SynchronousTestCase):
         load, _ = workload(Clients(10.0, lambda: 10), ongoing_calls=10)
         load.sample(0.1)
         self.assertFalse(load.room(0.1))
-        self.assertEqual(load.flags(0.1), FULL)
+        self.assertEqual(load.told(0.1)[2], FULL)
 
 
 class ReadingTests(SynchronousTestCase):
@@ -137,7 +137,7 @@ class WatermarkTests(SynchronousTestCase):
         load, calls = workload(ongoing_calls=10, watermarks=Watermarks(0.9, 0.7))
         seen = []
         for calls[0] in (8, 9, 10, 9, 8, 7, 6, 7, 8, 9):
-            seen.append((bool(load.flags(0.0)), load.room(0.0)))
+            seen.append((bool(load.told(0.0)[2]), load.room(0.0)))
         full = [False, True, True, True, True, True, False, False, False, True]
         room = [True, True, False, True, True, True, True, True, True, True]
         self.assertEqual(seen, list(zip(full, room, strict=True)))
@@ -146,4 +146,4 @@ class WatermarkTests(SynchronousTestCase):
         """Both are at the threshold."""
         load, calls = workload(ongoing_calls=2)
         for calls[0] in (0, 2, 1, 2, 0):
-            self.assertEqual(bool(load.flags(0.0)), not load.room(0.0))
+            self.assertEqual(bool(load.told(0.0)[2]), not load.room(0.0))

@@ -50,7 +50,7 @@ class WorkloadTests(SynchronousTestCase):
         load = self.made(20, math.inf, 0.1)
         for self.calls, room, emergency in [(17, True, True), (18, False, True), (19, False, True), (20, False, False)]:
             self.assertEqual((load.room(0.0), load.emergency_room(0.0)), (room, emergency))
-            self.assertEqual(load.flags(0.0), 0 if room else FULL)
+            self.assertEqual(load.told(0.0)[2], 0 if room else FULL)
 
     def test_calls_per_second(self) -> None:
         """The bucket may be overdrawn by what is reserved, and not more."""

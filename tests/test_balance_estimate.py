@@ -181,9 +181,9 @@ class ModelTests(SynchronousTestCase):
         self.calls = 50
         self.run_for(load, 20, lambda second: 10)
         load.holding_s = 1e9
-        self.assertApproximates(load.occupancy_told(self.now), 0.6, 0.01)
+        self.assertApproximates(load.told(self.now)[0], 0.6, 0.01)
         self.assertEqual(load.occupancy(self.now), 0.5)
         self.calls = 97
-        self.assertEqual(load.occupancy_told(self.now), 0.99)
+        self.assertEqual(load.told(self.now)[0], 0.99)
         self.calls = 100
-        self.assertEqual(load.occupancy_told(self.now), 1.0)
+        self.assertEqual(load.told(self.now)[0], 1.0)

@@ -55,7 +55,7 @@ class OngoingCallsTests(SynchronousTestCase):
             self.assertEqual(load.occupancy(100.0), 1.0, limits)
             self.assertFalse(load.room(100.0), limits)
             self.assertEqual(load.capacity(100.0), 0.0, limits)
-            self.assertEqual(load.flags(100.0), FULL, limits)
+            self.assertEqual(load.told(100.0)[2], FULL, limits)
 
 
 class CallsPerSecondTests(SynchronousTestCase):
@@ -122,12 +122,12 @@ class FlagTests(SynchronousTestCase):
     def test_full_is_no_room(self) -> None:
         """The full flag says that nothing is accepted, whatever the reason."""
         load, table = workload(ongoing_calls=2)
-        self.assertEqual(load.flags(0.0), 0)
+        self.assertEqual(load.told(0.0)[2], 0)
         table.calls = 2
-        self.assertEqual(load.flags(0.0), FULL)
+        self.assertEqual(load.told(0.0)[2], FULL)
         table.calls = 0
         load.queue_delay_s = 0.2
-        self.assertEqual(load.flags(0.0), FULL)
+        self.assertEqual(load.told(0.0)[2], FULL)
         self.assertEqual(load.occupancy(0.0), 1.0)
 
     def test_draining_accepts_nothing(self) -> None:
@@ -136,7 +136,7 @@ class FlagTests(SynchronousTestCase):
         load.draining = True
         self.assertFalse(load.room(0.0))
         self.assertEqual(load.occupancy(0.0), 0.0)
-        self.assertEqual(load.flags(0.0), FULL | DRAINING)
+        self.assertEqual(load.told(0.0)[2], FULL | DRAINING)
 
 
 class CapacityTests(SynchronousTestCase):

@@ -94,10 +94,7 @@ class DelegationTestCase(SynchronousTestCase):
 
     def load(self) -> Load:
         self.statements += 1
-        now = self.time
-        return Load(
-            "a", 1, self.statements, self.workload.occupancy(now), self.workload.capacity(now), self.workload.flags(now)
-        )
+        return Load("a", 1, self.statements, *self.workload.told(self.time))
 
     def hear(self, *loads: Load) -> None:
         for load in loads:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 from voipshift.balance.factors import UNTOLD, Factors
 from voipshift.interval import silence_s
@@ -22,6 +23,8 @@ from voipshift.node import DRAINING, FULL, Address, Load, NodeIdentity
 
 #: So many members are remembered; past it the one that was silent for longest makes room, if it is dead.
 MAX_MEMBERS = 1024
+#: Doors whose survey is kept; a member may ask for any word.
+MOST_DOORS = 16
 _TAKES_NOTHING = FULL | DRAINING
 
 
@@ -81,8 +84,26 @@ class Member:
         return self.load.flags & _TAKES_NOTHING != 0
 
 
+class Survey(NamedTuple):
+    """The members that are not dead and have one door, sorted out once for many decisions.
+
+    :param askable: those that may be asked, whoever was visited: line 5's P.  A draining one is none
+    :param all_full: each of them said that it would accept nothing: line 3.  True where there is none
+    :param since: when this was so
+    :param until: when the next of them may be dead
+    """
+
+    askable: list[Member]
+    all_full: bool
+    since: float
+    until: float
+
+
 class Members:
     """All other nodes of the group.
+
+    Who may be asked changes at an edge, or when somebody falls silent; how loaded they are with each answer.  So the
+    first is kept (:meth:`survey`), and a decision looks at each candidate once, for its load.
 
     :param here: the name of this node, of which nothing is believed
     :param report_interval_s: how often each member reports
@@ -93,6 +114,7 @@ class Members:
         self._interval_s = report_interval_s
         self.dead_after_s = silence_s(report_interval_s, 0)
         self._members: dict[str, Member] = {}
+        self._surveys: dict[str, Survey] = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -115,16 +137,18 @@ class Members:
             if name != self.here and self._room_for_one_more(now):
                 self._members[name] = Member(identity, load, now)
                 self.dead_after_s = silence_s(self._interval_s, len(self._members))
+                self._surveys.clear()
             return
         said = load[1:3]
         if said <= member.said:
             return
         member.said = said
-        member.doors = identity.doors
-        member.heard = now
-        member.suspect = False
+        if member.doors != identity.doors:
+            member.doors = identity.doors
+            self._surveys.clear()
+        self._is_there(member, now)
         if said > member.load[1:3]:
-            member.believe(load)
+            self._believe(member, load)
 
     def describe(self, name: str, factors: Factors) -> None:
         """A member said this of itself, besides its load."""
@@ -136,20 +160,20 @@ class Members:
         """Somebody told the load of a node. That is no sign of life; one never heard itself is not a member yet."""
         member = self._members.get(load.node)
         if member is not None and load[1:3] > member.load[1:3]:
-            member.believe(load)
+            self._believe(member, load)
 
     def answered(self, name: str, now: float) -> None:
         """A member answered us, or said that it will: it is alive, whatever it answered."""
         member = self._members.get(name)
         if member is not None and member.heard != -math.inf:
-            member.heard = now
-            member.suspect = False
+            self._is_there(member, now)
 
     def suspect(self, name: str) -> None:
         """A member left an ask unanswered: it is not asked again until it is heard."""
         member = self._members.get(name)
         if member is not None:
             member.suspect = True
+            self._surveys.clear()
 
     def leave(self, name: str) -> None:
         """A member said that it stops: it is dead at once.
@@ -159,6 +183,7 @@ class Members:
         member = self._members.get(name)
         if member is not None:
             member.heard = -math.inf
+            self._surveys.clear()
 
     def add_call(self, name: str) -> None:
         """Line 10: believe that the member has one call more."""
@@ -173,24 +198,27 @@ class Members:
 
     def all_full(self, door: str, now: float) -> bool:
         """Whether every live member said that it would accept nothing: line 3.  True where there is none."""
-        horizon = now - self.dead_after_s
-        for member in self._members.values():
-            if not member.load.flags & _TAKES_NOTHING and member.heard > horizon and door in member.doors:
-                return False
-        return True
+        return self.survey(door, now).all_full
 
     def candidates(self, door: str, visited: Container[str], now: float) -> list[Member]:
-        """The members that may be asked: line 5's P. A draining one is none."""
-        horizon = now - self.dead_after_s
-        return [
-            member
-            for member in self._members.values()
-            if member.heard > horizon
-            and not member.suspect
-            and door in member.doors
-            and member.name not in visited
-            and not member.load.flags & DRAINING
-        ]
+        """The members that may be asked: line 5's P; the caller leaves the list as it is."""
+        askable = self.survey(door, now).askable
+        return [member for member in askable if member.name not in visited] if visited else askable
+
+    def survey(self, door: str, now: float) -> Survey:
+        """Who is there with that door, and who of them may be asked."""
+        survey = self._surveys.get(door)
+        if survey is None or not survey.since <= now < survey.until:
+            if len(self._surveys) >= MOST_DOORS:
+                self._surveys.clear()
+            live = self.live(door, now)
+            survey = self._surveys[door] = Survey(
+                [member for member in live if not member.suspect and not member.load.flags & DRAINING],
+                all(member.full for member in live),
+                now,
+                min((member.heard for member in live), default=math.inf) + self.dead_after_s,
+            )
+        return survey
 
     def state(self, name: str, now: float) -> State:
         """Whether that member is there; one that was never heard is dead."""
@@ -199,6 +227,18 @@ class Members:
             return State.DEAD
         return State.SUSPECT if member.suspect else State.ALIVE
 
+    def _is_there(self, member: Member, now: float) -> None:
+        """It spoke: whatever was believed of it, it lives."""
+        if member.suspect or member.heard <= now - self.dead_after_s:
+            member.suspect = False
+            self._surveys.clear()
+        member.heard = now
+
+    def _believe(self, member: Member, load: Load) -> None:
+        if load.flags != member.load.flags:
+            self._surveys.clear()
+        member.believe(load)
+
     def _room_for_one_more(self, now: float) -> bool:
         if len(self._members) < MAX_MEMBERS:
             return True
@@ -206,4 +246,5 @@ class Members:
         if self.state(oldest.name, now) is not State.DEAD:
             return False
         del self._members[oldest.name]
+        self._surveys.clear()
         return True

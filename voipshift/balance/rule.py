@@ -36,8 +36,10 @@ Where the lines leave a choice:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from random import Random
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
@@ -118,30 +120,30 @@ def decide(
     :param selection: what these factors are for this attempt: who may be a candidate, and the locality; and whether
         this node is a place for it at all
     """
-    room = workload.room(now) if selection is None else selection.room(workload, now)
-    emergency = selection is not None and selection.emergency
-    if (
-        not room
-        and not emergency
-        and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now)))
-    ):
+    occupancy = workload.occupancy(now)
+    room = workload.room_at(occupancy) if selection is None else selection.room(workload, now)
+    if not room and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now))):
         return Reason.ALL_FULL  # line 3
-    if room and not resumed and (hops or workload.occupancy(now) < rule.theta):  # line 4
+    if room and not resumed and (hops or occupancy < rule.theta):  # line 4
         return Reason.BELOW_THRESHOLD
     if hops >= rule.hop_limit:  # line 7
         return Reason.NOBODY_LEFT if room else Reason.HOP_LIMIT
-    candidates = members.candidates(door, visited, now)  # line 5
+    candidates: Sequence[Member] = members.candidates(door, visited, now)  # line 5
     if selection is not None:
         candidates = [member for member in candidates if selection.allows(member)]
         locality = selection.weight
-    free = [member for member in candidates if member.free > 0.0]  # line 6
-    probe = not free and (emergency or not probed)
+    weights = [member.free if member.free > 0.0 else 0.0 for member in candidates]  # line 6
+    probe = not any(weights) and not probed
     if probe:
-        free = candidates
-    member = _draw(rule, free, probe, locality, random)  # line 8
+        weights = [member.load.capacity for member in candidates]
+    elif rule.choose == "lowest":
+        weights = _of_the_lowest(candidates, weights)
+    if locality is not anywhere:
+        weights = [weight * locality(member) for member, weight in zip(candidates, weights, strict=True)]
+    member = _draw(candidates, weights, random)  # line 8
     if member is None:
         return Reason.NOBODY_LEFT if room else Reason.NOBODY_TO_ASK
-    if room and workload.occupancy(now) <= member.occupancy + max(rule.delta, 2.0 / workload.capacity(now)):  # line 9
+    if room and occupancy <= member.occupancy + max(rule.delta, 2.0 / workload.capacity(now)):  # line 9
         return Reason.NOBODY_EMPTIER
     if probe:
         return Ask(member, Reason.PROBED)
@@ -153,30 +155,22 @@ def _selected_full(members: Members, selection: Selection, door: str, now: float
     return all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
-def _draw(
-    rule: Rule, candidates: Sequence[Member], probe: bool, locality: Callable[[Member], float], random: Random
-) -> Member | None:
-    if probe:
-        weights = [member.load.capacity * locality(member) for member in candidates]
-    else:
-        if rule.choose == "lowest":
-            candidates = _lowest(candidates)
-        weights = [member.free * locality(member) for member in candidates]
-    point = random.random() * sum(weights)
-    drawn = None
-    for member, weight in zip(candidates, weights, strict=True):
-        if weight > 0.0:
-            drawn = member  # the last one, should rounding leave a rest of the point behind it
-            point -= weight
-            if point < 0.0:
-                break
-    return drawn
-
-
-def _lowest(candidates: Sequence[Member]) -> Sequence[Member]:
+def _of_the_lowest(candidates: Sequence[Member], weights: list[float]) -> list[float]:
+    """The same weights, but nothing for those that are not among the least occupied."""
     occupancies = [member.occupancy for member in candidates]
-    lowest = min(occupancies, default=0.0)
-    return [member for member, occupancy in zip(candidates, occupancies, strict=True) if occupancy == lowest]
+    lowest = min((each for each, weight in zip(occupancies, weights, strict=True) if weight), default=0.0)
+    return [weight if each == lowest else 0.0 for each, weight in zip(occupancies, weights, strict=True)]
+
+
+def _draw(candidates: Sequence[Member], weights: list[float], random: Random) -> Member | None:
+    """One of them, as likely as its weight says; None where there is no weight at all."""
+    sums = list(accumulate(weights))
+    if not sums or not sums[-1] > 0.0:
+        return None
+    drawn = bisect_right(sums, random.random() * sums[-1], 0, len(sums) - 1)
+    while not weights[drawn]:
+        drawn -= 1  # rounding left a rest of the point behind the last one with a weight
+    return candidates[drawn]
 
 
 def rule_of(settings: BalanceSettings) -> Rule:

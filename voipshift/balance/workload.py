@@ -152,12 +152,16 @@ class Workload:
                 occupancy = fraction
         return occupancy
 
-    def occupancy_told(self, now: float) -> float:
-        """The occupancy for others to know: with the model, not less than it will be when they next hear of it.
+    def told(self, now: float) -> tuple[float, float, int]:
+        """What others are to know at this moment: the occupancy, the capacity and the flags of a Load.
 
-        It never hides a slot that is free now.
+        The occupancy is, with the model, not less than it will be when they next hear of it.  It never hides a slot
+        that is free now.
         """
         occupancy = self.occupancy(now)
+        return self._ahead(occupancy, now), self.capacity(now), self._flags(occupancy)
+
+    def _ahead(self, occupancy: float, now: float) -> float:
         limit = self._calls.threshold
         if self._model is None or limit == math.inf or occupancy >= 1.0:
             return occupancy
@@ -166,7 +170,11 @@ class Workload:
 
     def room(self, now: float) -> bool:
         """Whether this node could take one more call now: line 2 of the rule."""
-        return not self.draining and self.occupancy(now) < 1.0
+        return self.room_at(self.occupancy(now))
+
+    def room_at(self, occupancy: float) -> bool:
+        """The same for whoever knows the occupancy of this moment."""
+        return occupancy < 1.0 and not self.draining
 
     def emergency_room(self, now: float) -> bool:
         """Whether this node could take one more emergency call now: it may use what is reserved, and wait longer."""
@@ -174,11 +182,10 @@ class Workload:
             return False
         return self._largest(now) < self._emergency_occupancy
 
-    def flags(self, now: float) -> int:
-        """What a :class:`~voipshift.node.Load` of this moment has to be flagged with."""
+    def _flags(self, occupancy: float) -> int:
         if self.draining:
             return FULL | DRAINING
-        self._full = self.occupancy(now) >= self._watermarks[self._full]
+        self._full = occupancy >= self._watermarks[self._full]
         return FULL if self._full else 0
 
     def accepted(self, now: float) -> None:

@@ -150,16 +150,8 @@ class Server:
         self._changed(self._measure())
 
     def _measure(self) -> Load:
-        workload, now = self.workload, self._queue.now
         self._sequence += 1
-        return Load(
-            self.name,
-            self.incarnation,
-            self._sequence,
-            workload.occupancy_told(now),
-            workload.capacity(now),
-            workload.flags(now),
-        )
+        return Load(self.name, self.incarnation, self._sequence, *self.workload.told(self._queue.now))
 
     def _ask(self, name: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]:
         full = not self.workload.room(self._queue.now)

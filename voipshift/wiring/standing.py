@@ -58,11 +58,8 @@ class Standing:
 
     def load(self) -> Load:
         """The load at this moment, with a number of its own."""
-        now, workload = self._now(), self._workload
         self._sequence += 1
-        occupancy, capacity = workload.occupancy_told(now), workload.capacity(now)
-        flags = workload.flags(now)
-        return Load(self._identity.name, self._incarnation(), self._sequence, occupancy, capacity, flags)
+        return Load(self._identity.name, self._incarnation(), self._sequence, *self._workload.told(self._now()))
 
     def statement(self) -> Statement:
         """All that a report says."""
