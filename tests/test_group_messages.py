@@ -55,9 +55,19 @@ ACCEPTANCE = Acceptance(IDENTITY, "0123456789abcdef" * 2, LOADS, 1)
 MESSAGES: list[tuple[bytes, Callable[[dict[Any, Any]], object], object]] = [
     (encode_report(encode_statement(STATEMENT, REPORT.address), *REPORT[3:]), decode_report, REPORT),
     (encode_ask(ASK), decode_ask, ASK),
+    (
+        encode_ask(ASK._replace(attempt=ATTEMPT._replace(reply=b"Via: x\r\n"))),
+        decode_ask,
+        ASK._replace(attempt=ATTEMPT._replace(reply=b"Via: x\r\n")),
+    ),
     (encode_pending(9), decode_pending, 9),
     (encode_answer(5, LOADS, ACCEPTANCE), decode_answer, Answer(5, LOADS, ACCEPTANCE)),
     (encode_answer(5, LOADS, None), decode_answer, Answer(5, LOADS, None)),
+    (
+        encode_answer(5, LOADS, ACCEPTANCE._replace(told=True)),
+        decode_answer,
+        Answer(5, LOADS, ACCEPTANCE._replace(told=True)),
+    ),
     (encode_withdraw(Withdraw(1, b"i" * 16, ask=5)), decode_withdraw, Withdraw(1, b"i" * 16, 5)),
     (
         encode_withdraw(Withdraw(1, b"i" * 16, node="b", lease="ab" * 16)),

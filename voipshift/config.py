@@ -91,6 +91,8 @@ class SipSettings:
     force_rport: bool = key(boolean, default=True)
     identify_self: bool = key(boolean, default=False)
     redirect: Redirect = key(one_of("always", "never", "auto"), default="auto")
+    answer: Literal["chain", "direct"] = key(one_of("chain", "direct"), default="chain")
+    direct_to: tuple[IPNetwork, ...] = key(several(network), default=())
     lease_s: float = key(number(0.5, 60), default=10.0)
     tls: TlsSettings = key(table(TlsSettings), default=TlsSettings())
 

@@ -145,6 +145,11 @@ def _check_clients(settings: Settings, at: Place) -> None:
         if not client.networks and client.user_agent is None:
             reason = "needs networks or a user_agent, to say which clients; for all of them there is sip.redirect"
             raise at.within("clients").item(index).wrong(reason)
+    if settings.sip.answer == "direct" and settings.balance.collect == "race":
+        reason = 'does not go with balance.collect = "race", where several accept and only one of them is taken'
+        raise at.within("sip", "answer").wrong(reason)
+    if settings.sip.answer == "chain" and settings.sip.direct_to:
+        raise at.within("sip", "direct_to").wrong('needs sip.answer = "direct"')
 
 
 def _check_times(settings: Settings, at: Place) -> None:

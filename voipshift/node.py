@@ -58,6 +58,7 @@ class CallAttempt(NamedTuple):
     :param client: where the request came from
     :param trusted: the client is trusted or authenticated, so that the limit of leases per address is not for it
     :param emergency: somebody whom the entry believes has marked it as an emergency
+    :param reply: what the node that accepts needs to tell the client itself; empty where the chain alone answers
     """
 
     id: bytes
@@ -68,6 +69,7 @@ class CallAttempt(NamedTuple):
     client: Address
     trusted: bool = False
     emergency: bool = False
+    reply: bytes = b""
 
 
 class Acceptance(NamedTuple):
@@ -77,9 +79,11 @@ class Acceptance(NamedTuple):
     :param lease: 32 lower-case hex digits
     :param visited: the load of each node on the way, the accepting one last
     :param hops: how often the attempt was forwarded, 0 when the entry itself accepted
+    :param told: the node has told the client itself
     """
 
     node: NodeIdentity
     lease: str
     visited: tuple[Load, ...]
     hops: int
+    told: bool = False

@@ -48,7 +48,7 @@ from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
 from voipshift.udp import DatagramPort, open_multicast, open_port
 from voipshift.wiring import h225, overload, tcp
-from voipshift.wiring.clients import clients_of
+from voipshift.wiring.clients import clients_of, direct_answers_of
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.membership import Alone, Grouped, Membership
@@ -227,8 +227,13 @@ class Node(Service):
             wall=time.time,
         )
         self.clients = clients_of(settings, now)
+        self.direct = direct_answers_of(settings, self.identity, self.listeners, self.sip, self.delegation.consider)
         answers = Answers(
-            respond=self.sip.respond, refuse=self.sip.refuse, tag=self.sip.layer.tag_for, draw=random.random
+            respond=self.sip.respond,
+            refuse=self.sip.refuse,
+            keep=self.sip.keep,
+            tag=self.sip.layer.tag_for,
+            draw=random.random,
         )
         self.portal = Portal(
             name=name,
@@ -242,6 +247,7 @@ class Node(Service):
                 listeners=self.listeners, answers=answers, clients=self.clients, pass_on=self.proxy.pass_on
             ),
             group_full=self._group_full,
+            reply=self.direct.reply,
             is_marked=seals.is_marked,
             trusts=self.reception.sources.trusts,
             anybody=settings.access.open,
@@ -333,7 +339,7 @@ class Node(Service):
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
             left=self.members.leave,
             stated=lambda name, statement: self.members.describe(name, statement.factors),
-            consider=self.delegation.consider,
+            consider=self.direct.consider,
             withdraw=self._withdrawn,
             lapsed=lambda attempt, lease: self.clients.lapsed(lease),
             bus=bus.publish if bus is not None else None,

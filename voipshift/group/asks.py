@@ -114,10 +114,15 @@ class Asks:
     ) -> bool:
         """Ask a member: one of the callables is called, once, unless the ask is cancelled.
 
+        What a direct answer needs is left out where it would be too long.
+
         :returns: False when the attempt does not fit in a datagram, and then nothing was done
         """
         if not self._say(peer, Kind.ASK, encode_ask(ask)):
-            return False
+            if not ask.attempt.reply:
+                return False
+            ask = ask._replace(attempt=ask.attempt._replace(reply=b""))
+            return self.begin(ask, peer, now, succeed, fail)
         asking = self._asks[ask.number] = Asking(ask, peer, now, succeed, fail)
         if asking.due_at < self.next:
             self.next = asking.due_at

@@ -71,6 +71,8 @@ MOST_HOPS = 16
 MOST_CRITERIA = 16
 #: How many leases, or numbers of Withdraws, one Lapsed names: with the longest names that is still below 1200 octets.
 MOST_LAPSED = 25
+#: Octets of header lines by which a node that accepts can tell the client itself.
+LONGEST_REPLY = 500
 #: Longer than any attempt may take.
 LONGEST_WAIT_MS = 60_000
 #: What an Ask says of an emergency, and of no other call.
@@ -250,6 +252,7 @@ def encode_ask(ask: Ask) -> bytes:
             11: min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS),
             12: ask.entry,
             **(_EMERGENCY if attempt.emergency else {}),
+            **({14: attempt.reply} if attempt.reply else {}),
         }
     )
 
@@ -266,7 +269,8 @@ def encode_answer(number: int, visited: Sequence[Load], acceptance: Acceptance |
         return pack({1: number, 2: loads})
     node = acceptance.node
     lease = bytes.fromhex(acceptance.lease)
-    return pack({1: number, 2: loads, 3: lease, 4: document(node.name, node.doors), 5: acceptance.hops})
+    fields = {1: number, 2: loads, 3: lease, 4: document(node.name, node.doors), 5: acceptance.hops}
+    return pack(fields | {9: True} if acceptance.told else fields)
 
 
 def encode_withdraw(withdraw: Withdraw) -> bytes:
@@ -323,6 +327,7 @@ def decode_ask(fields: dict[Any, Any]) -> Ask:
         (read_text(get(7), LONGEST_HOST), read_whole(get(8), 65535)),
         trusted,
         get(13) is True,
+        read_octets(fields[14], 1, LONGEST_REPLY) if 14 in fields else b"",
     )
     path = tuple([read_load(value) for value in read_array(get(10), 0, MOST_LOADS)])
     return Ask(read_whole(get(1)), attempt, path, read_whole(get(11), LONGEST_WAIT_MS) / 1000, read_name(get(12)))
@@ -341,7 +346,8 @@ def decode_answer(fields: dict[Any, Any]) -> Answer:
     if lease is None:
         return Answer(number, visited, None)
     node = read_identity(read_octets(fields.get(4), 1, 1200))
-    accepted = Acceptance(node, read_octets(lease, LEASE_OCTETS).hex(), visited, read_whole(fields.get(5), MOST_HOPS))
+    hops, told = read_whole(fields.get(5), MOST_HOPS), fields.get(9) is True
+    accepted = Acceptance(node, read_octets(lease, LEASE_OCTETS).hex(), visited, hops, told)
     return Answer(number, visited, accepted)
 
 

@@ -22,6 +22,7 @@ class Answers:
 
     :param respond: sends a response in a server transaction
     :param refuse: sends one that is not repeated unless the client asks again
+    :param keep: takes over a response that another node has sent
     :param tag: the To tag of a response to a request
     :param draw: a number from 0 to 1
     :ivar counts: final responses, by status
@@ -32,11 +33,13 @@ class Answers:
         *,
         respond: Callable[[ServerTransaction, Response], None],
         refuse: Callable[[ServerTransaction, Response], None],
+        keep: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
         draw: Callable[[], float],
     ) -> None:
         self._respond = respond
         self._refuse = refuse
+        self._keep = keep
         self._tag = tag
         self._draw = draw
         self.counts: Counter[int] = Counter()
@@ -56,6 +59,12 @@ class Answers:
             self._respond(transaction, response)
         else:
             self._refuse(transaction, response)
+
+    def take_over(self, invite: ServerTransaction, status: int, fields: tuple[tuple[str, str], ...]) -> None:
+        """Answer an INVITE, for good, with what another node has sent already."""
+        self.counts[status] += 1
+        request = invite.request
+        self._keep(invite, request.response(status, to_tag=self._tag(request), fields=fields))
 
     def refuse(self, transaction: ServerTransaction) -> None:
         """503; the time to wait is told only to the client itself, for a proxy would keep all its clients away."""

@@ -41,9 +41,15 @@ class Identification:
         self._pass_on = pass_on
         self.follows = clients.follows
 
-    def identify(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
-        """Bring a client to a member, at the place of the client's transport, with its lease."""
-        if self._clients.follows(invite):
+    def identify(self, invite: ServerTransaction, callee: str, place: Address, lease: str, *, told: bool) -> None:
+        """Bring a client to a member, at the place of the client's transport, with its lease.
+
+        :param told: the member has sent the 302 itself
+        """
+        if told:
+            self._clients.redirected(invite, lease)
+            self._answers.take_over(invite, 302, self._redirected(invite, callee, place, lease))
+        elif self._clients.follows(invite):
             self.redirect(invite, callee, place, lease)
         else:
             self._pass_on(invite, place, self._contact(invite, callee, place, lease))
@@ -51,7 +57,12 @@ class Identification:
     def redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
         """302: the client is to connect to a place, with its lease."""
         self._clients.redirected(invite, lease)
-        self._answers.answer(invite, 302, (("Contact", f"<{self._contact(invite, callee, place, lease)}>"),))
+        self._answers.answer(invite, 302, self._redirected(invite, callee, place, lease))
+
+    def _redirected(
+        self, invite: ServerTransaction, callee: str, place: Address, lease: str
+    ) -> tuple[tuple[str, str], ...]:
+        return (("Contact", f"<{self._contact(invite, callee, place, lease)}>"),)
 
     def _contact(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> str:
         secure = invite.request.uri[:5].lower() == "sips:"

@@ -246,6 +246,15 @@ class TransactionLayer:
                 self.timers.stop(transaction, "G")
         return effects
 
+    def keep(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
+        """Take over a final response to an INVITE that another node has sent: it is sent again and acknowledged as one
+        of ours; its ACK may be here already.
+        """
+        effects = self.respond(transaction, response, now)[1:]
+        if transaction.acknowledged and (move := transaction.take(ACK)) is not None:
+            self._enter(transaction, move, now, effects)
+        return effects
+
     def answer_statelessly(
         self,
         request: Request,
@@ -330,6 +339,7 @@ class TransactionLayer:
             return [Acknowledged(ack, source)]
         move = transaction.take(ACK)
         if move is None:
+            transaction.acknowledged = True
             return []
         if move.action is Action.PASS:
             return [Acknowledged(ack, source)]

@@ -126,6 +126,7 @@ class Portal:
     :param whose: the name of the node that has an address, this one included; None where nobody of the group has it
     :param answers: what it answers by itself
     :param identification: brings a client to the node that has accepted its attempt
+    :param reply: what another node needs to tell the client itself
     :param is_marked: whether a member has marked a request as passed on
     :param trusts: whether an address vouches for its callers
     :param anybody: anybody may call
@@ -147,6 +148,7 @@ class Portal:
         answers: Answers,
         identification: Identification,
         group_full: Callable[[], bool],
+        reply: Callable[[ServerTransaction], bytes],
         is_marked: Callable[[Request], bool],
         trusts: Callable[[str], bool],
         anybody: bool,
@@ -168,6 +170,7 @@ class Portal:
         self._refuse = answers.refuse
         self._identification = identification
         self._group_full = group_full
+        self._reply = reply
         self._is_marked = is_marked
         self._trusts = trusts
         self._anybody = anybody
@@ -303,6 +306,9 @@ class Portal:
             self._arrived(invite, attempt.target, acceptance.lease, acceptance.hops)
 
     def _place(self, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
+        reply = self._reply(invite)
+        if reply and len(callee) <= MAX_NAME and self._identification.follows(invite):
+            attempt = attempt._replace(reply=reply)
         decision = self._delegation.place(attempt)
         invite.user = Pending(decision)
         decision.addCallbacks(
@@ -314,7 +320,8 @@ class Portal:
         invite.user = None
         if acceptance.node.name != self._name:
             door = self._listeners.doors[invite.source.listener]
-            self._identification.identify(invite, callee, acceptance.node.doors[door], acceptance.lease)
+            place = acceptance.node.doors[door]
+            self._identification.identify(invite, callee, place, acceptance.lease, told=acceptance.told)
         elif self._identify_self and self._identification.follows(invite):
             second = self._listeners.second(invite.source.listener)
             self._identification.redirect(invite, callee, second, acceptance.lease)

@@ -204,6 +204,11 @@ class SipServer:
         self._perform(self.layer.respond(transaction, response, self._now()))
         self._keep_time()
 
+    def keep(self, transaction: ServerTransaction, response: Response) -> None:
+        """Take over a response to an INVITE that another node has sent."""
+        self._perform(self.layer.keep(transaction, response, self._now()))
+        self._keep_time()
+
     def refuse(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a final response of the node's own that is not repeated unless the client asks again."""
         if response.status == 503 and self._refusals is not None:

@@ -159,14 +159,16 @@ class ServerTransaction(Transaction):
 
     :ivar source: where it came from; the responses go to ``destination``
     :ivar request: gone after the final response, but for an INVITE that was accepted
+    :ivar acknowledged: an ACK came before there was anything of ours to acknowledge: somebody else has answered
     """
 
-    __slots__ = ("source",)
+    __slots__ = ("acknowledged", "source")
 
     def __init__(self, key: str, request: Request, source: Hop, destination: Hop, reliable: bool) -> None:
         state = InviteServer.PROCEEDING if request.method == "INVITE" else Server.TRYING
         super().__init__(key, state, request, destination, reliable)
         self.source = source
+        self.acknowledged = False
 
     @property
     def is_delivered(self) -> bool:
