@@ -21,11 +21,14 @@ from voipshift.balance.leases import Leases
 from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.relay import Relay
 from voipshift.calls.table import Call, CallTable
+from voipshift.calls.terminals import Terminals, Unshared
 from voipshift.errors import Refused
 from voipshift.h323 import signalling, tpkt
+from voipshift.h323.gate import Gate
 from voipshift.h323.portal import ACCEPT, DOOR, Portal
 from voipshift.h323.server import Server
 from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
+from voipshift.sip.auth import Secrets
 
 HERE = "192.0.2.7"
 PHONE = ("198.51.100.7", 40000)
@@ -33,6 +36,10 @@ STRANGER = ("203.0.113.9", 40001)
 GATEWAY = ("192.0.2.20", 1720)
 SPARE = ("192.0.2.21", 1720)
 MEMBER = NodeIdentity("member", {DOOR: ("192.0.2.8", 1720), ACCEPT: ("192.0.2.8", 1721)})
+
+
+#: When a test begins, on the wall's clock: the time of the tokens in :mod:`tests.h323_messages`.
+WALL = 1700000000.0
 
 
 class Place(NamedTuple):
@@ -201,6 +208,23 @@ class Peer:
         return [signalling.parse(octets) for octets in heard]
 
 
+class Passwords:
+    """Users whose passwords are kept.
+
+    :ivar waiting: what the store answers later; None where it answers at once
+    """
+
+    def __init__(self) -> None:
+        self.passwords = {"alice": "secret"}
+        self.waiting: Deferred[Secrets | None] | None = None
+
+    def secrets(self, username: str) -> Deferred[Secrets | None]:
+        if self.waiting is not None:
+            return self.waiting
+        password = self.passwords.get(username)
+        return succeed(None if password is None else Secrets("", "", password))
+
+
 class Decisions:
     """A delegation that remembers what it was asked, and says what a test lets it say.
 
@@ -250,18 +274,31 @@ class DoorTestCase(SynchronousTestCase):
         self.answered: list[Call] = []
         self.ended: list[Call] = []
         self.server = Server(reactor=self.network, trusted=lambda host: host == PHONE[0])
+        self.users = Passwords()
+        self.charged: list[str] = []
+        self.admits = True
+        self.gate = Gate(
+            trusts=lambda host: host == PHONE[0],
+            anybody_calls=self.anybody,
+            anybody_registers=self.anybody,
+            users=self.users,
+            charge=self.charged.append,
+            wall=lambda: WALL + now(),
+        )
+        self.terminals = Terminals(Unshared(), "here", lambda: WALL + now())
         self.portal = Portal(
             name="here",
             delegation=self.decisions,
             leases=self.leases,
-            trusts=lambda host: host == PHONE[0],
-            anybody=self.anybody,
+            gate=self.gate,
+            admits=lambda host: self.admits,
             now=now,
             octets=os.urandom,
         )
         self.relay = Relay(
             table=self.table,
             plan=DialPlan([Gateway(GATEWAY, ("",)), Gateway(SPARE, ("",))]),
+            find=self.terminals.find,
             connect=lambda far: self.server.connect(HERE, far),
             requested=self.portal.requested,
             answered=self.answered.append,

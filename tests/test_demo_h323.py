@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from tests.h323_ladder import ALERTING, CONNECT, release
 from tests.h323net import GATEWAY, HERE, MEMBER, DoorTestCase, Peer, Wire, attach
-from tests.test_h323_server import ALERTING, CONNECT, release
 from voipshift.demo.caller import Ended
 from voipshift.demo.h323caller import Call, channels
 from voipshift.demo.h323gateway import Gateway

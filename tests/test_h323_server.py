@@ -5,219 +5,45 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.h323_messages import CONFERENCE, PLAIN_SETUP_OCTETS, SETUP_OCTETS, TERMINAL, TUNNELLED, signal
-from tests.h323net import GATEWAY, HERE, MEMBER, PHONE, SPARE, STRANGER, DoorTestCase, Peer
+from tests.h323_ladder import CALL, ENQUIRY, FACILITY, LadderTestCase, words
+from tests.h323_messages import CONFERENCE, PLAIN_SETUP_OCTETS, SETUP_OCTETS, TERMINAL, signal
+from tests.h323net import MEMBER, PHONE, STRANGER
 from voipshift.errors import ConfigurationError
-from voipshift.h323 import q931, require, signalling, tpkt, uuie
+from voipshift.h323 import q931, require, tpkt, uuie
 from voipshift.h323.portal import ACCEPT, DOOR
-from voipshift.h323.q931 import Element, MessageType
+from voipshift.h323.q931 import MessageType
 from voipshift.h323.server import MAX_CONNECTIONS, MAX_PER_ADDRESS
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, CallAttempt
-
-CALL = bytes(range(16, 32))
-PROCEEDING = signal(MessageType.CALL_PROCEEDING, uuie.CallProceeding(PROTOCOL, TERMINAL, CALL))
-ALERTING = signal(MessageType.ALERTING, uuie.Alerting(PROTOCOL, TERMINAL, CALL))
-CONNECT = signal(MessageType.CONNECT, uuie.Connect(PROTOCOL, TERMINAL, CONFERENCE, CALL))
-FACILITY = signal(MessageType.FACILITY, uuie.Empty(), (Element.FACILITY, b""))
-ENQUIRY = signal(MessageType.STATUS_ENQUIRY, uuie.StatusInquiry(PROTOCOL, CALL))
-SECOND_SETUP = signalling.with_reference(SETUP_OCTETS, 99)
+from voipshift.sip.auth import Secrets
 
 
-def release(cause: int = q931.NORMAL_CLEARING) -> bytes:
-    """RELEASE COMPLETE."""
-    return signal(MessageType.RELEASE_COMPLETE, uuie.ReleaseComplete(PROTOCOL, None, CALL), q931.cause(cause))
+class StopTests(LadderTestCase):
+    """A node that stops."""
 
-
-def words(signals: list[signalling.Signal]) -> list[str]:
-    """Messages in short."""
-    return [MessageType(each.message.type).name for each in signals]
-
-
-class LadderTestCase(DoorTestCase):
-    """Calls between a terminal and a gateway."""
-
-    def reference(self, gateway: Peer) -> int:
-        """The call reference that the node gave the gateway, whose SETUP it has heard."""
-        return q931.parse(gateway.heard[0]).call_reference
-
-    def carried(self, *, front: bool = True) -> tuple[Peer, Peer, int]:
-        """A call that has been answered."""
-        phone = self.phone(front=front)
-        phone.say(SETUP_OCTETS)
-        gateway = self.gateways[-1]
-        reference = self.reference(gateway)
-        gateway.say(*(signalling.with_reference(each, reference) for each in (PROCEEDING, ALERTING, CONNECT)))
-        self.assertEqual(words(phone.told()), ["CALL_PROCEEDING", "ALERTING", "CONNECT"])
-        self.assertEqual(words(gateway.told()), ["SETUP"])
-        return phone, gateway, reference
-
-
-class CarriedTests(LadderTestCase):
-    """What this node accepts, it carries."""
-
-    def test_setup_is_sent_on(self) -> None:
-        """Both signalling addresses are those of the new connection; all else, video and fax too, is as it came."""
-        self.phone().say(SETUP_OCTETS)
-        (sent,) = self.gateways[0].told()
-        came = signalling.parse(SETUP_OCTETS)
-        assert sent.information is not None and came.information is not None
-        setup, original = sent.information.body, came.information.body
-        assert isinstance(setup, uuie.Setup) and isinstance(original, uuie.Setup)
-        self.assertEqual(setup.source_call_signal_address, (HERE, self.gateways[0].wire.getPeer().port))
-        self.assertEqual(setup.dest_call_signal_address, GATEWAY)
-        self.assertEqual(setup.fast_start, original.fast_start)
-        self.assertEqual((setup.destination_address, setup.hop_count), (original.destination_address, 4))
-
-    def test_messages_are_passed_on_as_they_came(self) -> None:
-        """But for the call reference, which each connection has its own of."""
-        phone, gateway, reference = self.carried()
-        self.assertEqual((len(self.table), len(self.answered), len(self.leases)), (1, 1, 0))
-        gateway.say(signalling.with_reference(FACILITY, reference))
-        self.assertEqual(phone.heard, [FACILITY])
-        self.assertIn(TUNNELLED, FACILITY)
-        phone.say(FACILITY)
-        self.assertEqual(gateway.heard, [signalling.with_reference(FACILITY, reference)])
-        phone.hang_up()
-
-    def test_either_side_releases(self) -> None:
-        """RELEASE COMPLETE reaches the other side, and the call is out of the table."""
-        for by_phone in (True, False):
-            phone, gateway, reference = self.carried()
-            if by_phone:
-                phone.say(release())
-            else:
-                gateway.say(signalling.with_reference(release(), reference))
-            self.assertEqual(words((gateway if by_phone else phone).told()), ["RELEASE_COMPLETE"])
-            self.assertEqual(len(self.table), 0)
-            self.assertFalse(gateway.is_open)
-        self.assertEqual(len(self.ended), 2)
-
-    def test_either_close_closes_both(self) -> None:
-        """The other side is told RELEASE COMPLETE."""
-        for by_phone in (True, False):
-            phone, gateway, reference = self.carried()
-            (phone if by_phone else gateway).hang_up()
-            (told,) = (gateway if by_phone else phone).told()
-            self.assertEqual(told.message.type, MessageType.RELEASE_COMPLETE)
-            self.assertEqual(told.message.call_reference, reference if by_phone else 4711)
-            self.assertEqual(told.message.from_destination, not by_phone)
-            self.assertEqual(len(self.table), 0)
-
-    def test_a_second_call_on_the_same_connection(self) -> None:
-        """Is an attempt of its own; the end of the one does not end the other, that of the connection ends both."""
-        phone, first, _ = self.carried()
-        phone.say(SECOND_SETUP)
-        self.assertEqual((len(self.table), len(self.decisions.asked)), (2, 2))
-        phone.say(release())
-        self.assertEqual(len(self.table), 1)
-        self.assertFalse(first.is_open)
-        phone.hang_up()
-        self.assertEqual(len(self.table), 0)
-        self.assertEqual(words(self.gateways[1].told()), ["SETUP", "RELEASE_COMPLETE"])
-
-    def test_status_enquiry(self) -> None:
-        """Passed on while both are there; answered for a call that is not known, with the null state."""
+    def test_calls_are_released(self) -> None:
+        """RELEASE COMPLETE to both sides of each call, whatever its state; then everything is closed."""
+        self.decisions.answer = Deferred[Acceptance](lambda decision: None)
+        waiting = self.phone()
+        waiting.say(SETUP_OCTETS)
+        self.decisions.answer = self.decisions.here
         phone, gateway, _ = self.carried()
-        phone.say(ENQUIRY)
-        self.assertEqual(words(gateway.told()), ["STATUS_ENQUIRY"])
-        phone.say(signalling.with_reference(ENQUIRY, 12))
-        (told,) = phone.told()
-        self.assertEqual(told.message.type, MessageType.STATUS)
-        self.assertEqual(told.message.get(Element.CALL_STATE), b"\0")
-        phone.hang_up()
+        silent = self.phone()
+        stopped = self.server.stop()
+        assert stopped is not None
+        self.assertNoResult(stopped)
+        self.network.settle()
+        for peer in (waiting, phone, gateway):
+            self.assertEqual(words(peer.told()), ["RELEASE_COMPLETE"])
+            self.assertFalse(peer.is_open)
+        self.assertEqual((silent.told(), silent.is_open, len(self.table), len(self.ended)), ([], False, 0, 1))
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertFalse(self.phone().is_open)
+        self.relay.due(self.network.seconds() + 1)
 
-    def test_keep_alives(self) -> None:
-        """Are taken, and not passed on."""
-        phone, gateway, _ = self.carried()
-        phone.say_octets(tpkt.KEEP_ALIVE * 3)
-        self.assertEqual(gateway.heard, [])
-        phone.hang_up()
-
-    def test_what_is_said_too_early_is_kept(self) -> None:
-        """Tunnelled H.245 right behind the SETUP reaches the gateway behind the SETUP."""
-        phone = self.phone()
-        phone.say(SETUP_OCTETS, FACILITY)
-        self.assertEqual(words(self.gateways[0].told()), ["SETUP", "FACILITY"])
-
-    def test_a_caller_that_goes_before_the_gateway_is_reached(self) -> None:
-        """Nobody is called."""
-        self.network.silent.add(GATEWAY)
-        phone = self.phone()
-        phone.say(SETUP_OCTETS)
-        self.assertEqual(len(self.table), 1)
-        phone.say(release())
-        self.assertEqual((len(self.table), self.gateways), (0, []))
-
-
-class GatewayTests(LadderTestCase):
-    """The next gateway when one fails."""
-
-    def test_refused_connection(self) -> None:
-        """The next one gets the SETUP; the caller hears meanwhile that the call proceeds."""
-        del self.network.there[GATEWAY]
-        phone = self.phone()
-        phone.say(SETUP_OCTETS)
-        self.assertEqual(self.gateways[0].wire.getHost(), SPARE)
-        self.assertEqual(words(phone.told()), ["CALL_PROCEEDING"])
-
-    def test_silent_address(self) -> None:
-        """The next one after three seconds, before the caller's own four are over."""
-        self.network.silent.add(GATEWAY)
-        phone = self.phone()
-        phone.say(SETUP_OCTETS)
-        self.network.pass_time(3.1)
-        self.assertEqual(self.gateways[0].wire.getHost(), SPARE)
-        self.assertEqual(words(phone.told()), ["CALL_PROCEEDING"])
-
-    def test_silent_address_after_a_long_decision(self) -> None:
-        """The time for it begins with the decision."""
-        self.network.silent.add(GATEWAY)
-        self.decisions.answer = decision = Deferred[Acceptance]()
-        self.phone().say(SETUP_OCTETS)
-        self.network.pass_time(20)
-        decision.callback(Acceptance(self.decisions.here, "00" * 16, (), 0))
-        self.network.pass_time(3.1)
-        self.assertEqual(self.gateways[0].wire.getHost(), SPARE)
-
-    def test_t303(self) -> None:
-        """A gateway that takes the SETUP and says nothing is left after four seconds."""
-        self.phone().say(SETUP_OCTETS)
-        self.network.pass_time(4.1)
-        self.assertEqual([gateway.wire.getHost() for gateway in self.gateways], [GATEWAY, SPARE])
-        self.assertFalse(self.gateways[0].is_open)
-
-    def test_congestion(self) -> None:
-        """A cause for which another gateway may do better is not the end; the last one's is."""
-        phone = self.phone()
-        phone.say(SETUP_OCTETS)
-        for index in (0, 1):
-            gateway = self.gateways[index]
-            gateway.say(signalling.with_reference(release(q931.CONGESTION), self.reference(gateway)))
-        told = phone.told()
-        self.assertEqual(words(told), ["CALL_PROCEEDING", "RELEASE_COMPLETE"])
-        self.assertEqual(told[1].message.cause, q931.CONGESTION)
-        self.assertEqual(len(self.table), 0)
-
-    def test_busy(self) -> None:
-        """Nobody else is asked."""
-        phone = self.phone()
-        phone.say(SETUP_OCTETS)
-        gateway = self.gateways[0]
-        gateway.say(signalling.with_reference(release(q931.USER_BUSY), self.reference(gateway)))
-        (told,) = phone.told()
-        self.assertEqual(told.message.cause, q931.USER_BUSY)
-        self.assertEqual(len(self.gateways), 1)
-
-    def test_none_left(self) -> None:
-        """unreachableDestination, after all have been tried."""
-        self.network.there.clear()
-        phone = self.phone()
-        phone.say(SETUP_OCTETS)
-        told = phone.told()
-        self.assertEqual(words(told), ["CALL_PROCEEDING", "RELEASE_COMPLETE"])
-        assert told[1].information is not None and isinstance(told[1].information.body, uuie.ReleaseComplete)
-        self.assertEqual(told[1].information.body.reason, uuie.UNREACHABLE_DESTINATION)
+    def test_no_calls(self) -> None:
+        """Nothing is waited for."""
+        self.assertIsNone(self.server.stop())
 
 
 class ShiftedTests(LadderTestCase):
@@ -302,6 +128,16 @@ class AcceptPortTests(LadderTestCase):
         self.assertEqual(self.table.hops, {1: 1})
         phone.hang_up()
 
+    def test_a_lease_waits_for_the_call(self) -> None:
+        """By its callIdentifier, wherever it comes from and whomever it calls; one of another call is not taken."""
+        self.wait_for("1234")
+        attempt = CallAttempt(CALL, DOOR, "alice", "5678", "5678", ("192.0.2.99", 1), True)
+        lease = self.leases.grant(attempt, "primary", 2, self.network.seconds())
+        phone, _, _ = self.carried(front=False)
+        self.assertIsNone(self.leases.get(lease.id))
+        self.assertEqual((len(self.leases), self.table.hops), (1, {2: 1}))
+        phone.hang_up()
+
     def test_no_lease(self) -> None:
         """The node's own rule; a lease of a caller of SIP is not touched."""
         self.wait_for("1234", "sip/udp")
@@ -327,7 +163,7 @@ class AccessTests(LadderTestCase):
         """securityDenied, at both ports; nobody is asked."""
         for front in (True, False):
             phone = self.phone(STRANGER, front=front)
-            phone.say(SETUP_OCTETS)
+            phone.say(PLAIN_SETUP_OCTETS)
             (told,) = phone.told()
             assert told.information is not None and isinstance(told.information.body, uuie.ReleaseComplete)
             self.assertEqual(told.information.body.reason, uuie.SECURITY_DENIED)
@@ -336,6 +172,54 @@ class AccessTests(LadderTestCase):
     def test_known_addresses(self) -> None:
         """Call."""
         self.carried()[0].hang_up()
+
+    def test_a_password(self) -> None:
+        """A token of a user lets a stranger call, at both ports; a wrong one does not, and is charged."""
+        for front in (True, False):
+            self.phone(STRANGER, front=front).say(SETUP_OCTETS)
+            self.assertEqual(len(self.gateways[-1].told()), 1)
+        self.assertEqual(
+            [attempt.trusted for attempt in (*self.decisions.asked, *self.decisions.asked_alone)], [True] * 2
+        )
+        self.users.passwords["alice"] = "other"
+        phone = self.phone(STRANGER)
+        phone.say(SETUP_OCTETS)
+        self.assertEqual(words(phone.told()), ["RELEASE_COMPLETE"])
+        self.assertEqual(self.charged, [STRANGER[0]])
+
+    def test_a_store_that_takes_its_time(self) -> None:
+        """The caller hears that the call proceeds; one that goes meanwhile is not decided about."""
+        self.users.waiting = waiting = Deferred[Secrets | None]()
+        phone, gone = self.phone(STRANGER), self.phone((STRANGER[0], 5))
+        phone.say(SETUP_OCTETS)
+        gone.say(SETUP_OCTETS)
+        gone.hang_up()
+        self.network.pass_time(0.2)
+        self.assertEqual(words(phone.told()), ["CALL_PROCEEDING"])
+        waiting.callback(Secrets("", "", "secret"))
+        self.network.pass_time(0)
+        self.assertEqual(len(self.decisions.asked), 1)
+
+    def test_too_many(self) -> None:
+        """What an address sends beyond its rate is refused before anything is done for it."""
+        self.admits = False
+        for front in (True, False):
+            phone = self.phone(STRANGER, front=front)
+            phone.say(SETUP_OCTETS)
+            (told,) = phone.told()
+            self.assertEqual((told.message.type, told.message.cause), (MessageType.RELEASE_COMPLETE, 47))
+        self.assertEqual((self.decisions.asked, self.portal.counts["too many"]), ([], 2))
+
+    def test_a_slot_that_was_promised_to_a_known_caller(self) -> None:
+        """A user whose ARQ had a token comes without one; from another address the slot is no permission."""
+        for client, served in ((STRANGER, True), (PHONE, False)):
+            attempt = CallAttempt(b"a" * 16, DOOR, "alice", "1234", "1234", client, True)
+            lease = self.leases.grant(attempt, "primary", 1, self.network.seconds())
+            phone = self.phone(STRANGER, front=False)
+            phone.say(PLAIN_SETUP_OCTETS)
+            self.assertEqual(words(phone.told()), [] if served else ["RELEASE_COMPLETE"])
+            self.assertEqual(self.leases.withdraw(lease.id) is None, served)
+            phone.hang_up()
 
 
 class HostileTests(LadderTestCase):

@@ -31,7 +31,7 @@ DOORS = (
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
 WIRING = ("tap", "wiring", "cli", "useradd", "demo")
 #: Who chains Deferreds without being a door.
-CHAINS = ("delegation", "sip.portal", "sip.gate", "lab.asking", "lab.server")
+CHAINS = ("delegation", "calls.terminals", "sip.portal", "sip.gate", "lab.asking", "lab.server")
 
 #: A beautiful file of one noun has no more.
 MOST_LINES = 450

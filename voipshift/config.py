@@ -113,12 +113,22 @@ class ClientSettings:
 
 
 @room
+class NeighbourSettings:
+    """``[[h323.neighbours]]``."""
+
+    address: Address = key(reachable, needed='write the RAS address of the gatekeeper, such as "192.0.2.40:1719"')
+    prefixes: tuple[str, ...] = key(several(_prefix), default=())
+    resources: bool = key(boolean, default=False)
+
+
+@room
 class H323Settings:
     """``[h323]``: a node that speaks it has both of the first ports."""
 
     listen: Address | None = key(listening, default=None)
     accept: Address | None = key(listening, default=None)
     ras: Address | None = key(listening, default=None)
+    neighbours: tuple[NeighbourSettings, ...] = key(tables(NeighbourSettings), default=())
 
 
 @room
@@ -247,6 +257,7 @@ class RegistrarSettings:
     domains: tuple[str, ...] = key(several(_domain), default=())
     min_expires_s: int = key(whole(1, 3600), default=60)
     max_expires_s: int = key(whole(60, 604_800), default=3600)
+    shift_registrations: bool = key(boolean, default=False)
 
 
 @room

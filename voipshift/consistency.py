@@ -71,6 +71,8 @@ def _check_ports(settings: Settings, at: Place) -> None:
     missing = next((name for name in ("listen", "accept") if getattr(settings.h323, name) is None), None)
     if missing and any((settings.h323.listen, settings.h323.accept, settings.h323.ras)):
         raise at.within("h323", missing).wrong("missing: a node that speaks H.323 has both ports, listen and accept")
+    if settings.h323.neighbours and settings.h323.ras is None:
+        raise at.within("h323", "ras").wrong("missing: neighbours ask at the port of RAS")
     addresses = {address for _, address in opened}
     own = {*addresses, *((settings.node.advertise, port) for _, port in addresses)}
     for index, gateway in enumerate(settings.gateways):
@@ -84,6 +86,10 @@ def _check_ports(settings: Settings, at: Place) -> None:
         elif not any(_reaches(listen, gateway) for listen in settings.sip.listen):
             reason = f"needs a [[sip.listen]] over {gateway.transport} of the same IP version, to call from"
             raise here.within("transport").wrong(reason)
+    for index, neighbour in enumerate(settings.h323.neighbours):
+        if neighbour.address in own:
+            reason = "is this node itself: write the address of another gatekeeper"
+            raise at.within("h323", "neighbours").item(index).within("address").wrong(reason)
     transports = [listen.transport for listen in settings.sip.listen]
     for transport in transports:
         if settings.sip.identify_self and transports.count(transport) < 2:

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall
 from twisted.python import usage
 
@@ -297,7 +297,7 @@ class Node(Service):
             else:
                 tcp.open_port(settings, index, self.streams)
                 self.sip.add_port(partial(self.streams.send, index))
-        rooms = h225.Rooms(self.table, self.delegation, self.leases, self.members, self.reception.sources)
+        rooms = h225.Rooms(self.table, self.delegation, self.leases, self.members, self.reception, self.workload)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
         self._signalling += (self.streams, self.h323)
         if settings.group is not None:
@@ -364,6 +364,7 @@ class Node(Service):
 
     def stopService(self) -> Deferred[Any] | None:
         Service.stopService(self)
+        released = self.h323.stop()
         if self._count is not None:
             self._count.stop()
         self.membership.stop()
@@ -371,7 +372,8 @@ class Node(Service):
         self.sip.stop()
         self._lapse.stop()
         self._close_ports()
-        return self.reception.stop()
+        waits = [each for each in (released, self.reception.stop()) if each is not None]
+        return gatherResults(waits) if waits else None
 
     def _close_ports(self) -> None:
         self.streams.stop()

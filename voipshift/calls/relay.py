@@ -1,10 +1,11 @@
 """Carrying H.323 calls, gatekeeper-routed: two connections, and every message of the one sent on by the other.
 
-A :class:`RelayedCall` begins with a SETUP, about which the portal decides, and goes through the states of
-:mod:`voipshift.h323.callstate`.  Accepted, it is in the same call table as calls of SIP.  The SETUP goes to the
-gateways that the dial plan names, one after the other, with both its signalling addresses those of the new connection
-(a gateway refuses it otherwise); all else is passed on as it came but for the call reference, which is each
-connection's own.  Media, and a separate H.245 connection, are between the two ends.
+A :class:`~voipshift.calls.relayedcall.RelayedCall` begins with a SETUP, about which the portal decides, and goes
+through the states of :mod:`voipshift.h323.callstate`.  Accepted, it is in the same call table as calls of SIP.  The
+SETUP goes to the terminal that has registered the called alias; where there is none, to the gateways that the dial plan
+names, one after the other; with both its signalling addresses those of the new connection (a gateway refuses it
+otherwise).  All else is passed on as it came but for the call reference, which is each connection's own.  Media, and a
+separate H.245 connection, are between the two ends.
 
 A call reference is known on its connection only.  The connection to a gateway is for one call and ends with it; that of
 a caller may hold several, and those alone end with it.  No socket and no clock in here.
@@ -14,9 +15,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
 
 from voipshift.calls.dialplan import DialPlan
+from voipshift.calls.relayedcall import Line, RelayedCall
 from voipshift.calls.table import Call, CallTable, End
 from voipshift.errors import ProtocolViolation
 from voipshift.h323 import callstate, q931, signalling, uuie
@@ -28,8 +32,7 @@ from voipshift.sip.timers import Timers
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-
-    from voipshift.node import Acceptance
+    from twisted.python.failure import Failure
 
 #: Calls under way on one connection of a caller; terminals have one, a gateway that keeps its connection some.
 MAX_CALLS = 32
@@ -37,93 +40,12 @@ MAX_CALLS = 32
 MAX_KEPT = 8
 
 
-class Line(Protocol):
-    """One connection, as far as calls need it.
-
-    :ivar front: it came in by the front port; False for the accept port, None for a connection of our own
-    :ivar near: this end of it
-    :ivar far: the other end
-    """
-
-    front: bool | None
-
-    @property
-    def near(self) -> Address: ...
-    @property
-    def far(self) -> Address: ...
-    def send(self, *messages: bytes) -> None: ...
-    def rest(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class RelayedCall:
-    """One call, from its SETUP to its end.
-
-    :ivar line: the caller's connection
-    :ivar setup: as it came
-    :ivar called: the user or number that is called
-    :ivar decision: who takes the call, while that is being found out
-    """
-
-    __slots__ = (
-        "called",
-        "called_line",
-        "called_reference",
-        "decision",
-        "entry",
-        "gateways",
-        "heard",
-        "hops",
-        "kept",
-        "last",
-        "line",
-        "relay",
-        "setup",
-        "state",
-    )
-
-    def __init__(self, relay: Relay, line: Line, setup: Signal) -> None:
-        self.relay = relay
-        self.line = line
-        self.setup = setup
-        self.called = _user_of(setup)
-        self.state = State.PRESENT
-        self.decision: Deferred[Acceptance] | None = None
-        self.hops = 0
-        self.entry: Call | None = None
-        self.gateways: list[Address] = []
-        self.called_line: Line | None = None
-        self.called_reference = 0
-        self.kept: list[bytes] = []
-        #: the caller has been told anything
-        self.heard = False
-        #: how the last gateway refused
-        self.last: bytes | None = None
-
-    @property
-    def caller(self) -> str:
-        """Who calls, by name or number; empty where it is not said."""
-        return next((alias.text for alias in self.setup.caller if alias.text), "")
-
-    def accept(self, hops: int) -> None:
-        """Carry it here; it was shifted so often."""
-        self.hops = hops
-        self.relay.accepted(self)
-
-    def shift(self, address: Address) -> None:
-        """A member carries it, and waits for the caller there."""
-        self.relay.take(self, Side.NODE, callstate.SHIFTED, address=address)
-
-    def refuse(self, reason: str) -> None:
-        """Nobody carries it, for a reason of H.225.0."""
-        self.relay.take(self, Side.NODE, callstate.REFUSED, reason=reason)
-
-
 class Relay:
     """All H.323 calls of a node.
 
     :param table: the call table
     :param plan: the gateways that speak H.323
+    :param find: where a registered alias is called; nowhere if nobody has it
     :param connect: begins a connection to an address; :meth:`connected` or :meth:`closed` follow
     :param requested: told of each new call, to decide about it
     :param answered: told of each call of the table that is answered
@@ -136,6 +58,7 @@ class Relay:
         *,
         table: CallTable,
         plan: DialPlan,
+        find: Callable[[str], Deferred[tuple[Address, ...]]],
         connect: Callable[[Address], Line],
         requested: Callable[[RelayedCall], None],
         answered: Callable[[Call], None],
@@ -145,6 +68,7 @@ class Relay:
     ) -> None:
         self._table = table
         self._plan = plan
+        self._find = find
         self._connect = connect
         self._requested = requested
         self._answered = answered
@@ -156,6 +80,7 @@ class Relay:
         self._outgoing: dict[Line, RelayedCall] = {}
         self._timers: Timers[RelayedCall] = Timers()
         self.counts: Counter[str] = Counter()
+        self._log = Logger()
 
     # What the connections tell.
 
@@ -211,6 +136,12 @@ class Relay:
         """Whether a caller's connection has a call."""
         return line in self._calls
 
+    def stop(self) -> None:
+        """The node stops: both sides of every call are told."""
+        for calls in list(self._calls.values()):
+            for call in list(calls.values()):
+                self.take(call, Side.NODE, callstate.REFUSED, reason=uuie.UNDEFINED_REASON)
+
     # A call's way.
 
     def _begin(self, line: Line, message: q931.Message, octets: bytes) -> None:
@@ -238,17 +169,31 @@ class Relay:
         self._requested(call)
 
     def accepted(self, call: RelayedCall) -> None:
-        """Carry a call, if anybody takes its number."""
-        call.gateways = list(self._plan.route(call.called))
-        if not call.gateways:
-            call.refuse(uuie.UNREACHABLE_DESTINATION)
-            return
+        """Carry a call, which has its place in the table from now on, to whoever takes its number."""
         # 32 digits that nobody outside knows: no request of SIP belongs to it.
         identity = (f"h323:{self._octets(16).hex()}", "")
         caller = End(call.caller, "", (), call.line.far, False)
         call.entry = Call(identity, caller, call.hops, -1, self._now())
         self._table.open(call.entry)
-        self.take(call, Side.NODE, callstate.ACCEPTED)
+        call.decision = found = self._find(call.called)
+        found.addCallbacks(self._found, self._not_found, callbackArgs=(call,), errbackArgs=(call,))
+
+    def _found(self, terminals: tuple[Address, ...], call: RelayedCall) -> None:
+        """It is known where the called user is."""
+        call.decision = None
+        if call.is_over:
+            return
+        call.gateways = list(terminals or self._plan.route(call.called))
+        if call.gateways:
+            self.take(call, Side.NODE, callstate.ACCEPTED)
+        else:
+            call.refuse(uuie.UNREACHABLE_DESTINATION)
+
+    def _not_found(self, failure: Failure, call: RelayedCall) -> None:
+        """The caller has gone meanwhile, or the store cannot say it: then the gateways have to do."""
+        if not call.is_over:
+            self._log.failure("where {called} is registered could not be found out", failure, called=call.called)
+        self._found((), call)
 
     def _from_called(self, call: RelayedCall, message: q931.Message, octets: bytes) -> None:
         if message.type == MessageType.RELEASE_COMPLETE and callstate.is_failure(message.cause):
@@ -415,9 +360,3 @@ def _whole(message: q931.Message, octets: bytes) -> Signal:
         return signalling.parse(octets)
     except ProtocolViolation:
         return Signal(message, None)
-
-
-def _user_of(setup: Signal) -> str:
-    """Who is called: a number, if there is one among the aliases."""
-    aliases = [alias for alias in setup.called if alias.text]
-    return next((alias.text for alias in aliases if alias.is_number), aliases[0].text if aliases else "")

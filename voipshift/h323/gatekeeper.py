@@ -1,42 +1,53 @@
 """The gatekeeper: how a node answers RAS (H.225.0 section 7.7).
 
-Terminals and gateways of the addresses that may call register with the node; its calls are gatekeeper-routed.  An ARQ
-of the calling side is a call attempt: its ACF names the accept port of the node that took the call, which is the
-quickest way to shift one.  The called side's ARQ is confirmed and not counted, for its call is carried already.
+Terminals and gateways register with the node; its calls are gatekeeper-routed.  An ARQ of the calling side is a call
+attempt: its ACF names the accept port of the node that took the call, which is the quickest way to shift one.  The
+called side's ARQ is confirmed and not counted, for its call is carried already; so are DRQ and BRQ of a call, whichever
+node carries it.  A neighbour's LRQ is decided like an ARQ where the number is ours, and goes on to other neighbours
+where it is not.
 
-A request that comes again, which its source and requestSeqNum tell, gets the answer that it got: nothing is decided
-twice.  Answers go to where the request came from, whatever address it names, so that nobody can have them sent to
-somebody else.  Registrations are this node's own; a terminal is told of the other gatekeepers of the group, to register
-there when this one is gone.  No socket and no clock in here.
+A request that comes again, which its source and requestSeqNum tell, gets the answer that it got, or hears that it is in
+progress: nothing is decided twice.  Answers go to where the request came from, whatever address it names, so that
+nobody can have them sent to somebody else; only neighbours are answered where they say.  No socket and no clock in
+here.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twisted.logger import Logger
 
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.h323 import admission, ras, registration, resources
-from voipshift.h323.addresses import Alias, AlternateGatekeeper
+from voipshift.h323.addresses import Alias
+from voipshift.h323.gate import Gate, Party, Token
+from voipshift.h323.neighbours import Neighbours, passed_on
 from voipshift.h323.portal import ACCEPT, DOOR, MAX_NAME
-from voipshift.h323.uuie import PROTOCOL
+from voipshift.h323.registry import Registry
+from voipshift.h323.uuie import NODE, PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.timers import Timers
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
+Request = ras.Message | ras.NotUnderstood
+
 #: How long an answer is remembered: a terminal repeats a request a few times, some seconds apart.
 REMEMBERED_S = 15.0
 MAX_REMEMBERED = 20_000
-#: Terminals and gateways that are registered at once.
-MAX_ENDPOINTS = 20_000
-#: Seconds that a registration lasts.
-MIN_TIME_TO_LIVE = 60
-MAX_TIME_TO_LIVE = 3600
+#: Who would wait longer than this for an answer is told that there will be one, within so many milliseconds.
+PROGRESS_AFTER_S = 0.5
+PROGRESS_MS = 3000
+PROGRESS_AGAIN_S = 2.0
+#: How often it is looked whether neighbours are to be told of this node's capacity, and how often they are at least.
+LOOK_S = 1.0
+RESOURCES_S = 30.0
 
 
 class Delegation(Protocol):
@@ -45,20 +56,33 @@ class Delegation(Protocol):
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
 
 
-class Endpoint:
-    """A terminal or gateway that is registered.
+class Standing(NamedTuple):
+    """How many calls this node can take: all that it may have, those that it could take now, and whether it is full."""
 
-    :ivar expires: when it is forgotten, unless it says before that it lives
+    maximum: int | None
+    free: int
+    full: bool
+
+
+class Asked:
+    """A request that is being worked off.
+
+    :ivar to: where the answer goes
+    :ivar key: what a repetition of it has in common with it
     """
 
-    __slots__ = ("aliases", "expires", "identifier", "places", "time_to_live")
+    __slots__ = ("_gatekeeper", "key", "number", "source", "to")
 
-    def __init__(self, identifier: str, aliases: tuple[Alias, ...], places: tuple[Address, ...]) -> None:
-        self.identifier = identifier
-        self.aliases = aliases
-        self.places = places
-        self.time_to_live = MAX_TIME_TO_LIVE
-        self.expires = 0.0
+    def __init__(self, gatekeeper: Gatekeeper, request: Request, source: Address, to: Address) -> None:
+        self._gatekeeper = gatekeeper
+        self.number = request.request_seq_num
+        self.source = source
+        self.to = to
+        self.key = (to, type(request), request.request_seq_num)
+
+    def reply(self, answer: ras.Message) -> None:
+        """Answer it."""
+        self._gatekeeper.answer(self, answer)
 
 
 class Gatekeeper:
@@ -67,9 +91,10 @@ class Gatekeeper:
     :param name: this node's, its gatekeeperIdentifier
     :param place: its RAS address
     :param front: its front port
-    :param alternates: the other gatekeepers of the group at this moment
-    :param permits: whether an address may register and call
-    :param trusts: whether it may hold any number of slots
+    :param gate: who may call
+    :param registry: who is registered
+    :param locate: whether a number or alias is one that the group's terminals or gateways take
+    :param standing: how many calls this node can take
     :param send: sends a datagram
     :ivar counts: requests by what became of them
     """
@@ -81,9 +106,11 @@ class Gatekeeper:
         place: Address,
         front: Address,
         delegation: Delegation,
-        alternates: Callable[[], tuple[AlternateGatekeeper, ...]],
-        permits: Callable[[str], bool],
-        trusts: Callable[[str], bool],
+        gate: Gate,
+        registry: Registry,
+        neighbours: Neighbours,
+        locate: Callable[[str], Deferred[bool]],
+        standing: Callable[[], Standing],
         send: Callable[[bytes, Address], None],
         now: Callable[[], float],
         octets: Callable[[int], bytes],
@@ -92,21 +119,28 @@ class Gatekeeper:
         self._place = place
         self._front = front
         self._delegation = delegation
-        self._alternates = alternates
-        self._permits = permits
-        self._trusts = trusts
+        self._gate = gate
+        self._registry = registry
+        self._neighbours = neighbours
+        self._locate = locate
+        self._standing = standing
         self._send = send
         self._now = now
         self._octets = octets
-        self._endpoints: OrderedDict[str, Endpoint] = OrderedDict()
-        self._owners: dict[str, str] = {}
-        #: None while it is being decided
+        #: The octets of the answer, empty where there is none; None while it is being worked off
         self._answers: OrderedDict[tuple[Address, type, int], tuple[float, bytes | None]] = OrderedDict()
+        self._timers: Timers[Asked | Gatekeeper] = Timers()
+        self._told: tuple[bool, float] | None = None
+        self._number = 0
         self.counts: Counter[str] = Counter()
         self._log = Logger()
 
-    def __len__(self) -> int:
-        return len(self._endpoints)
+    # What comes in, and time.
+
+    def start(self) -> None:
+        """Tell neighbours what this node can take, where they want to hear it."""
+        if self._neighbours.wanting_resources:
+            self._tell_resources()
 
     def received(self, octets: bytes, source: Address) -> None:
         """A datagram: answered, or dropped."""
@@ -115,192 +149,256 @@ class Gatekeeper:
         except ProtocolViolation as violation:
             self.counts[violation.reason] += 1
             return
-        key = (source, type(request), request.request_seq_num)
-        known = self._answers.get(key)
+        to = source
+        if isinstance(request, (admission.LocationRequest, resources.InfoRequest)) and self._neighbours.knows(
+            source[0]
+        ):
+            to = request.reply_address or source
+        asked = Asked(self, request, source, to)
+        known = self._answers.get(asked.key)
         if known is not None and self._now() < known[0] + REMEMBERED_S:
-            self.counts["repeated"] += 1
-            if known[1] is not None:
-                self._send(known[1], source)
+            self._repeat(asked, known[1])
             return
-        if isinstance(request, admission.AdmissionRequest) and not request.answer_call:
-            self._admit(request, source)
-            return
-        answer = self._answer_to(request, source)
-        if answer is not None:
-            self._answer(request, source, answer)
+        self._remember(asked, None)
+        self._timers.start(asked, "progress", PROGRESS_AFTER_S, self._now())
+        self._work_off(asked, request, octets)
 
-    # One request, one answer.
+    @property
+    def next(self) -> float:
+        """When the next timer may run out."""
+        return self._timers.next
 
-    def _answer_to(self, request: ras.Message | ras.NotUnderstood, source: Address) -> ras.Message | None:
-        number = request.request_seq_num
-        permitted = self._permits(source[0])
+    def due(self, now: float) -> None:
+        """Work off every timer that has run out."""
+        for owner, _ in self._timers.due(now):
+            if isinstance(owner, Asked):
+                self._tell_progress(owner)
+                self._timers.start(owner, "progress", PROGRESS_AGAIN_S, now)
+            else:
+                self._tell_resources()
+
+    def answer(self, asked: Asked, answer: ras.Message) -> None:
+        """Answer a request, and remember how."""
+        octets = ras.encode(answer)
+        self._close(asked, octets)
+        self.counts[type(answer).__name__] += 1
+        self._send(octets, asked.to)
+
+    # The parts of that.
+
+    def _work_off(self, asked: Asked, request: Request, octets: bytes) -> None:
         match request:
             case registration.GatekeeperRequest():
-                if not permitted:
-                    return registration.GatekeeperReject(number, PROTOCOL, "terminalExcluded", self._name)
-                others = self._alternates()
-                return registration.GatekeeperConfirm(number, PROTOCOL, self._place, self._name, others)
+                self._registry.discover(asked, request)
             case registration.RegistrationRequest():
-                return self._register(request, permitted)
+                self._registry.register(asked, request)
             case registration.UnregistrationRequest():
-                if not permitted or self._forget(request.endpoint_identifier or "") is None:
-                    return registration.UnregistrationReject(number, "notCurrentlyRegistered")
-                return registration.UnregistrationConfirm(number)
+                self._registry.unregister(asked, request)
             case admission.AdmissionRequest():
-                if not self._is_registered(request.endpoint_identifier, permitted):
-                    return admission.AdmissionReject(number, "callerNotRegistered")
-                return self._confirm(request, self._front)
+                self._admit(asked, request)
+            case admission.LocationRequest():
+                self._find(asked, request)
+            case _:
+                answer = self._answer_to(request, asked.source[0], octets)
+                if answer is None:
+                    self.counts["not answered"] += 1
+                    self._close(asked, b"")
+                else:
+                    self.answer(asked, answer)
+
+    def _answer_to(self, request: Request, host: str, octets: bytes) -> ras.Message | None:
+        """The answer to a request that is no more than noted; None where there is none."""
+        number = request.request_seq_num
+        match request:
             case admission.DisengageRequest():
-                if not self._is_registered(request.endpoint_identifier, permitted):
+                if not self._is_registered(request.endpoint_identifier, host):
                     return admission.DisengageReject(number, "notRegistered")
                 return admission.DisengageConfirm(number)
             case admission.BandwidthRequest():
-                if not self._is_registered(request.endpoint_identifier, permitted):
+                if not self._is_registered(request.endpoint_identifier, host):
                     return admission.BandwidthReject(number, "notBound", 0)
                 return admission.BandwidthConfirm(number, request.band_width)
-            case admission.LocationRequest():
-                return admission.LocationReject(number, "requestDenied")
             case resources.InfoRequestResponse():
-                return resources.InfoRequestAck(number) if permitted and request.need_response else None
+                wanted = request.need_response and self._is_registered(request.endpoint_identifier, host)
+                return resources.InfoRequestAck(number) if wanted else None
             case resources.ResourcesAvailableIndicate():
-                return resources.ResourcesAvailableConfirm(number, PROTOCOL) if permitted else None
+                return resources.ResourcesAvailableConfirm(number, PROTOCOL) if self._is_known(host) else None
+            case resources.InfoRequest() if self._neighbours.knows(host):
+                return resources.InfoRequestResponse(
+                    number, NODE, self._name, self._place, (self._front,), capacity=self._capacity(self._standing())
+                )
+            case ras.NotUnderstood() if self._is_known(host):
+                return resources.UnknownMessageResponse(number, octets)
             case _:
-                self.counts["not answered"] += 1
                 return None
 
-    def _answer(self, request: ras.Message | ras.NotUnderstood, source: Address, answer: ras.Message) -> None:
-        octets = ras.encode(answer)
-        self._remember(request, source, octets)
-        self.counts[type(answer).__name__] += 1
-        self._send(octets, source)
+    def _is_registered(self, identifier: str, host: str) -> bool:
+        """Whether an endpoint is registered, and speaks from where it did, or from where anybody may speak for it."""
+        endpoint = self._registry.endpoint(identifier)
+        return endpoint is not None and (endpoint.source[0] == host or self._gate.vouches(host) is not None)
 
-    def _remember(self, request: ras.Message | ras.NotUnderstood, source: Address, octets: bytes | None) -> None:
-        key = (source, type(request), request.request_seq_num)
-        self._answers.pop(key, None)
-        self._answers[key] = (self._now(), octets)
+    def _is_known(self, host: str) -> bool:
+        """Whether whoever is at an address has any business with this node."""
+        return self._gate.vouches(host) is not None or self._neighbours.knows(host)
+
+    def _repeat(self, asked: Asked, answer: bytes | None) -> None:
+        self.counts["repeated"] += 1
+        if answer is None:
+            self._tell_progress(asked)
+        elif answer:
+            self._send(answer, asked.to)
+
+    def _tell_progress(self, asked: Asked) -> None:
+        """RIP, as often as it has to be said."""
+        self.counts["RequestInProgress"] += 1
+        self._send(ras.encode(resources.RequestInProgress(asked.number, PROGRESS_MS)), asked.to)
+
+    def _close(self, asked: Asked, answer: bytes) -> None:
+        self._timers.stop(asked, "progress")
+        self._remember(asked, answer)
+
+    def _remember(self, asked: Asked, answer: bytes | None) -> None:
+        self._answers.pop(asked.key, None)
+        self._answers[asked.key] = (self._now(), answer)
         if len(self._answers) > MAX_REMEMBERED:
             self._answers.popitem(last=False)
 
-    # Registrations.
-
-    def _register(self, request: registration.RegistrationRequest, permitted: bool) -> ras.Message:
-        number = request.request_seq_num
-        if not permitted:
-            return self._refusal(number, "securityDenial")
-        endpoint = self._endpoint(request.endpoint_identifier or "")
-        if request.keep_alive:
-            if endpoint is None:
-                return self._refusal(number, "fullRegistrationRequired")
-        else:
-            if not request.call_signal_address:
-                return self._refusal(number, "invalidCallSignalAddress")
-            others = [alias for alias in request.terminal_alias if self._is_taken(alias, request.call_signal_address)]
-            if others:
-                refusal = registration.Refusal(registration.DUPLICATE_ALIAS, tuple(others))
-                return registration.RegistrationReject(number, PROTOCOL, refusal, self._name)
-            endpoint = self._enter(endpoint, request)
-            if endpoint is None:
-                return self._refusal(number, "resourceUnavailable")
-        assert endpoint is not None
-        if request.time_to_live is not None:
-            endpoint.time_to_live = max(MIN_TIME_TO_LIVE, min(request.time_to_live, MAX_TIME_TO_LIVE))
-        endpoint.expires = self._now() + endpoint.time_to_live
-        self._endpoints.move_to_end(endpoint.identifier)
-        return registration.RegistrationConfirm(
-            number,
-            PROTOCOL,
-            (self._front,),
-            endpoint.identifier,
-            endpoint.aliases,
-            self._name,
-            self._alternates(),
-            endpoint.time_to_live,
-        )
-
-    def _refusal(self, number: int, reason: str) -> registration.RegistrationReject:
-        return registration.RegistrationReject(number, PROTOCOL, registration.Refusal(reason), self._name)
-
-    def _enter(self, before: Endpoint | None, request: registration.RegistrationRequest) -> Endpoint | None:
-        """A new registration in place of those of the same endpoint; None where there is no room."""
-        places = set(request.call_signal_address)
-        same = {self._owners[alias.text] for alias in request.terminal_alias if alias.text in self._owners}
-        for identifier in same:  # nobody else's: that was looked at
-            self._forget(identifier)
-        if before is not None and places.intersection(before.places):
-            self._forget(before.identifier)
-        while self._endpoints and next(iter(self._endpoints.values())).expires <= self._now():
-            self._forget(next(iter(self._endpoints)))
-        if len(self._endpoints) >= MAX_ENDPOINTS:
-            return None
-        endpoint = Endpoint(self._octets(8).hex(), request.terminal_alias, request.call_signal_address)
-        self._endpoints[endpoint.identifier] = endpoint
-        for alias in endpoint.aliases:
-            if alias.text:
-                self._owners[alias.text] = endpoint.identifier
-        return endpoint
-
-    def _is_taken(self, alias: Alias, places: tuple[Address, ...]) -> bool:
-        """Whether an alias belongs to an endpoint that is somewhere else."""
-        owner = self._endpoint(self._owners.get(alias.text, ""))
-        return owner is not None and not set(places).intersection(owner.places)
-
-    def _endpoint(self, identifier: str) -> Endpoint | None:
-        """Who is registered by that identifier."""
-        found = self._endpoints.get(identifier)
-        if found is not None and found.expires <= self._now():
-            self._forget(identifier)
-            return None
-        return found
-
-    def _is_registered(self, identifier: str, permitted: bool) -> bool:
-        return permitted and self._endpoint(identifier) is not None
-
-    def _forget(self, identifier: str) -> Endpoint | None:
-        endpoint = self._endpoints.pop(identifier, None)
-        if endpoint is not None:
-            for alias in endpoint.aliases:
-                if self._owners.get(alias.text) == identifier:
-                    del self._owners[alias.text]
-        return endpoint
-
     # A call attempt.
 
-    def _admit(self, request: admission.AdmissionRequest, source: Address) -> None:
-        """The group decides who carries the call."""
-        called = next((alias.text for alias in request.destination_info if alias.is_number and alias.text), "")
-        called = called or next((alias.text for alias in request.destination_info if alias.text), "")
-        caller = next((alias.text for alias in request.src_info if alias.text), "")
-        if not self._is_registered(request.endpoint_identifier, self._permits(source[0])):
-            self._reject(request, source, "callerNotRegistered")
-            return
-        if not called:
-            self._reject(request, source, "calledPartyNotRegistered")
-            return
-        self._remember(request, source, None)
-        called = called[:MAX_NAME]
-        known = self._trusts(source[0])
-        attempt = CallAttempt(self._octets(16), DOOR, caller[:MAX_NAME], called, called, source, known)
-        decision = self._delegation.place(attempt)
-        decision.addCallbacks(
-            self._decided, self._refused, callbackArgs=(request, source), errbackArgs=(request, source)
-        )
-        decision.addErrback(self._failed, request, source)
+    def _admit(self, asked: Asked, request: admission.AdmissionRequest) -> None:
+        host = asked.source[0]
+        if request.answer_call:
+            if self._is_registered(request.endpoint_identifier, host):
+                self._admitted(asked, request, self._front)
+            else:
+                self._do_not_admit(asked, "callerNotRegistered")
+        elif self._registry.endpoint(request.endpoint_identifier) is None:
+            self._do_not_admit(asked, "callerNotRegistered")
+        elif not _called(request.destination_info):
+            self._do_not_admit(asked, "calledPartyNotRegistered")
+        else:
+            tokens: tuple[Token, ...] = (*request.tokens, *request.crypto_tokens)
+            self._gate.identify(host, tokens, partial(self._identified, asked, request))
 
-    def _decided(self, acceptance: Acceptance, request: admission.AdmissionRequest, source: Address) -> None:
-        self._answer(request, source, self._confirm(request, acceptance.node.doors[ACCEPT]))
+    def _identified(self, asked: Asked, request: admission.AdmissionRequest, party: Party | None) -> None:
+        """It is known who calls: the group decides who carries the call."""
+        endpoint = self._registry.endpoint(request.endpoint_identifier)
+        if party is None:
+            self._do_not_admit(asked, "securityDenial")
+        elif endpoint is None or (party.user is not None and party.user != endpoint.user):
+            self._do_not_admit(asked, "callerNotRegistered")
+        else:
+            caller = _text(request.src_info)
+            attempt = self._attempt(request, caller, _called(request.destination_info), asked.source, party.known)
+            placed = self._delegation.place(attempt)
+            placed.addCallbacks(self._placed, self._refused, callbackArgs=(asked, request), errbackArgs=(asked,))
+            placed.addErrback(self._failed, asked)
 
-    def _refused(self, failure: Failure, request: admission.AdmissionRequest, source: Address) -> None:
+    def _placed(self, acceptance: Acceptance, asked: Asked, request: admission.AdmissionRequest) -> None:
+        self._admitted(asked, request, acceptance.node.doors[ACCEPT])
+
+    def _refused(self, failure: Failure, asked: Asked) -> None:
         failure.trap(Refused)
-        self._reject(request, source, "resourceUnavailable")
+        self._do_not_admit(asked, "resourceUnavailable")
 
-    def _failed(self, failure: Failure, request: admission.AdmissionRequest, source: Address) -> None:
+    def _failed(self, failure: Failure, asked: Asked) -> None:
         """The chain ends here; it is our own fault."""
         self._log.failure("an admission request was not decided", failure)
-        self._reject(request, source, "undefinedReason")
+        self._do_not_admit(asked, "undefinedReason")
 
-    def _reject(self, request: admission.AdmissionRequest, source: Address, reason: str) -> None:
-        self._answer(request, source, admission.AdmissionReject(request.request_seq_num, reason))
+    def _admitted(self, asked: Asked, request: admission.AdmissionRequest, place: Address) -> None:
+        width = request.band_width
+        asked.reply(admission.AdmissionConfirm(asked.number, width, admission.GATEKEEPER_ROUTED, place))
 
-    def _confirm(self, request: admission.AdmissionRequest, place: Address) -> admission.AdmissionConfirm:
-        number = request.request_seq_num
-        return admission.AdmissionConfirm(number, request.band_width, admission.GATEKEEPER_ROUTED, place)
+    def _do_not_admit(self, asked: Asked, reason: str) -> None:
+        asked.reply(admission.AdmissionReject(asked.number, reason))
+
+    def _attempt(
+        self,
+        request: admission.AdmissionRequest | admission.LocationRequest,
+        caller: str,
+        called: str,
+        client: Address,
+        known: bool,
+    ) -> CallAttempt:
+        """Named by the callIdentifier, where there is one, for the SETUP that follows has it too."""
+        id = request.call_identifier or self._octets(16)
+        return CallAttempt(id, DOOR, caller[:MAX_NAME], called[:MAX_NAME], called[:MAX_NAME], client, known)
+
+    # A neighbour's question where somebody is.
+
+    def _find(self, asked: Asked, request: admission.LocationRequest) -> None:
+        called = _called(request.destination_info)
+        if not self._neighbours.knows(asked.source[0]):
+            self._do_not_locate(asked, "requestDenied")
+        elif not called:
+            self._do_not_locate(asked, "notRegistered")
+        else:
+            found = self._locate(called)
+            found.addCallback(self._found, asked, request, called)
+            found.addErrback(self._not_found_out, asked)
+
+    def _found(self, ours: bool, asked: Asked, request: admission.LocationRequest, called: str) -> None:
+        if ours:
+            attempt = self._attempt(request, _text(request.source_info), called, asked.to, True)
+            placed = self._delegation.place(attempt)
+            placed.addCallbacks(self._located, self._no_room, callbackArgs=(asked,), errbackArgs=(asked,))
+            placed.addErrback(self._not_found_out, asked)
+            return
+        takers = self._neighbours.takers(called, asked.source, asked.to)
+        onward = passed_on(request, asked.to)
+        if not takers:
+            self._do_not_locate(asked, "notRegistered")
+        elif onward is None:
+            self._do_not_locate(asked, "hopCountExceeded")
+        else:
+            self.counts["LocationRequest passed on"] += 1
+            self._close(asked, b"")
+            octets = ras.encode(onward)
+            for taker in takers:
+                self._send(octets, taker)
+
+    def _located(self, acceptance: Acceptance, asked: Asked) -> None:
+        asked.reply(admission.LocationConfirm(asked.number, acceptance.node.doors[ACCEPT], self._place))
+
+    def _no_room(self, failure: Failure, asked: Asked) -> None:
+        failure.trap(Refused)
+        self._do_not_locate(asked, "resourceUnavailable")
+
+    def _not_found_out(self, failure: Failure, asked: Asked) -> None:
+        """The chain ends here; it is our own fault, or the store's."""
+        self._log.failure("a location request was not decided", failure)
+        self._do_not_locate(asked, "undefinedReason")
+
+    def _do_not_locate(self, asked: Asked, reason: str) -> None:
+        asked.reply(admission.LocationReject(asked.number, reason))
+
+    # What this node can take.
+
+    def _tell_resources(self) -> None:
+        """RAI to the neighbours that want it: when the node becomes full or stops being so, and now and then."""
+        now, standing = self._now(), self._standing()
+        self._timers.start(self, "resources", LOOK_S, now)
+        if self._told is not None and self._told[0] is standing.full and now < self._told[1] + RESOURCES_S:
+            return
+        self._told = (standing.full, now)
+        self._number = self._number % 65535 + 1
+        told = resources.ResourcesAvailableIndicate(
+            self._number, PROTOCOL, self._name, standing.full, ("voice", "h323"), capacity=self._capacity(standing)
+        )
+        octets = ras.encode(told)
+        for neighbour in self._neighbours.wanting_resources:
+            self._send(octets, neighbour)
+
+    def _capacity(self, standing: Standing) -> resources.CallCapacity:
+        return resources.CallCapacity(standing.maximum, standing.free)
+
+
+def _called(aliases: tuple[Alias, ...]) -> str:
+    """Who is called: a number, if there is one among the aliases."""
+    return next((alias.text for alias in aliases if alias.is_number and alias.text), "") or _text(aliases)
+
+
+def _text(aliases: tuple[Alias, ...]) -> str:
+    """The first alias that is text."""
+    return next((alias.text for alias in aliases if alias.text), "")

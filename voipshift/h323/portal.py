@@ -2,24 +2,29 @@
 
 In the order in which it is asked::
 
-    nobody knows its address         refused: securityDenied
-    it came in by the accept port    a lease waits for that caller and number: served; none: our own rule alone
+    its address has sent too many         refused: gatekeeperResources
+    it comes by the accept port, where a slot waits for it that was promised to a known caller at its address:   served
+    neither its address is known nor a password token in it      refused: securityDenied
+    it came in by the accept port    a slot waits for it: served; none: our own rule alone
     it came in by the front port     placed: accepted here, by a member, or refused
 
-A SETUP that follows a redirect has nothing in common with the first one but where it arrives: the caller's address, the
-number, and the accept port, whose calls are never shifted again (a caller counts no hops).  No socket and no clock.
+A slot waits for a call by its callIdentifier, which an ARQ and its SETUP share.  A SETUP that follows a FACILITY has
+nothing in common with the first one but where it arrives: the caller's address, the number, and the accept port, whose
+calls are never shifted again (a caller counts no hops).  No socket and no clock.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.logger import Logger
 
 from voipshift.errors import Refused
 from voipshift.h323 import uuie
+from voipshift.h323.gate import Gate, Party, Token
 from voipshift.node import Acceptance, Address, CallAttempt
 
 if TYPE_CHECKING:
@@ -53,6 +58,12 @@ class Requested(Protocol):
     def called(self) -> str: ...
     @property
     def caller(self) -> str: ...
+    @property
+    def identifier(self) -> bytes | None: ...
+    @property
+    def tokens(self) -> Sequence[Token]: ...
+    @property
+    def is_over(self) -> bool: ...
     def accept(self, hops: int) -> None: ...
     def shift(self, address: Address) -> None: ...
     def refuse(self, reason: str) -> None: ...
@@ -79,6 +90,7 @@ class Lease(Protocol):
 class Leases(Protocol):
     """The slots that this node has promised."""
 
+    def of(self, attempt: bytes, now: float) -> Lease | None: ...
     def find(self, client_host: str, callee: str, now: float) -> Lease | None: ...
     def arrive(self, id: str) -> Lease | None: ...
 
@@ -87,10 +99,10 @@ class Portal:
     """Decides about each call.
 
     :param name: this node's name in the group
-    :param trusts: whether an address vouches for its callers
-    :param anybody: anybody may call
+    :param gate: who may call
+    :param admits: whether one more call of an address is looked at
     :ivar counts: what became of the calls: ``served`` (they came with a lease), ``accepted``, ``shifted``, ``refused``,
-        ``denied``
+        ``denied``, ``too many``
     """
 
     def __init__(
@@ -99,16 +111,16 @@ class Portal:
         name: str,
         delegation: Delegation,
         leases: Leases,
-        trusts: Callable[[str], bool],
-        anybody: bool,
+        gate: Gate,
+        admits: Callable[[str], bool],
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
         self._name = name
         self._delegation = delegation
         self._leases = leases
-        self._trusts = trusts
-        self._anybody = anybody
+        self._gate = gate
+        self._admits = admits
         self._now = now
         self._octets = octets
         self.counts: Counter[str] = Counter()
@@ -116,27 +128,52 @@ class Portal:
 
     def requested(self, call: Requested) -> None:
         """A SETUP came in."""
-        far = call.line.far
-        known = self._trusts(far[0])
-        if not known and not self._anybody:
+        host = call.line.far[0]
+        if not self._admits(host):
+            self.counts["too many"] += 1
+            call.refuse(uuie.GATEKEEPER_RESOURCES)
+            return
+        lease = None if call.line.front else self._lease(call)
+        if lease is not None and lease.attempt.trusted and lease.attempt.client[0] == host:
+            self._serve(call, lease)
+        else:
+            self._gate.identify(host, call.tokens, partial(self._identified, call))
+
+    def _identified(self, call: Requested, party: Party | None) -> None:
+        """It is known who calls."""
+        if call.is_over:
+            return
+        if party is None:
             self.counts["denied"] += 1
             call.refuse(uuie.SECURITY_DENIED)
             return
         called = call.called[:MAX_NAME]
-        attempt = CallAttempt(self._octets(16), DOOR, call.caller[:MAX_NAME], called, called, far, known)
-        if call.line.front:
+        attempt = CallAttempt(
+            self._octets(16), DOOR, call.caller[:MAX_NAME], called, called, call.line.far, party.known
+        )
+        lease = None if call.line.front else self._lease(call)
+        if lease is not None:
+            self._serve(call, lease)
+        elif call.line.front:
             self._place(call, attempt)
         else:
-            self._serve(call, attempt)
+            self._decide_alone(call, attempt)
 
-    def _serve(self, call: Requested, attempt: CallAttempt) -> None:
-        """At the accept port: with a slot that waits, or by this node's own rule."""
-        lease = self._leases.find(attempt.client[0], attempt.callee, self._now())
-        if lease is not None and lease.attempt.door == DOOR:
-            self._leases.arrive(lease.id)
-            self.counts["served"] += 1
-            call.accept(lease.hops)
-            return
+    def _lease(self, call: Requested) -> Lease | None:
+        """The slot that waits for a call at the accept port."""
+        now = self._now()
+        lease = self._leases.of(call.identifier, now) if call.identifier else None
+        if lease is None:
+            lease = self._leases.find(call.line.far[0], call.called[:MAX_NAME], now)
+        return lease if lease is not None and lease.attempt.door == DOOR else None
+
+    def _serve(self, call: Requested, lease: Lease) -> None:
+        self._leases.arrive(lease.id)
+        self.counts["served"] += 1
+        call.accept(lease.hops)
+
+    def _decide_alone(self, call: Requested, attempt: CallAttempt) -> None:
+        """At the accept port without a slot: by this node's own rule."""
         try:
             acceptance = self._delegation.here_alone(attempt)
         except Refused:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import ClientFactory, Factory, connectionDone
 from twisted.internet.protocol import Protocol as Stream
@@ -38,6 +39,8 @@ MAX_CONNECTIONS = 4000
 MAX_UNREAD = 1 << 18
 #: To open a connection; the call's own timer is shorter.
 CONNECT_S = 4.0
+#: How long the far ends have to take what a node that stops has to tell them.
+STOP_S = 1.0
 #: Connections that wait to be accepted.
 BACKLOG = 512
 
@@ -52,6 +55,7 @@ class Relay(Protocol):
     def closed(self, line: Any) -> None: ...
     def due(self, now: float) -> None: ...
     def has_calls(self, line: Any) -> bool: ...
+    def stop(self) -> None: ...
 
 
 @implementer(IPushProducer)
@@ -153,13 +157,15 @@ class Server:
 
     :param reactor: time and sockets
     :param trusted: whether a host may open any number of connections
+    :param most: connections of callers in all
     :ivar octets: in and out
     :ivar dropped: connections that were closed or refused, by the reason
     """
 
-    def __init__(self, *, reactor: Any, trusted: Callable[[str], bool]) -> None:
+    def __init__(self, *, reactor: Any, trusted: Callable[[str], bool], most: int = MAX_CONNECTIONS) -> None:
         self._reactor = reactor
         self._trusted = trusted
+        self._most = most
         self._relay: Relay
         self._sockets: list[tuple[bool, socket.socket]] = []
         self._ports: list[Any] = []
@@ -168,6 +174,7 @@ class Server:
         self._timers: Timers[Line] = Timers()
         self._alarm = Alarm(reactor, self._due)
         self._stopped = False
+        self._released: Deferred[None] | None = None
         self.octets = 0
         self.dropped: Counter[str] = Counter()
         self._log = Logger()
@@ -206,16 +213,33 @@ class Server:
             self._ports.append(self._reactor.adoptStreamPort(opened.fileno(), opened.family, factory))
             opened.close()  # the reactor has made a copy of it
 
-    def stop(self) -> None:
-        """Close everything; nothing is scheduled afterwards."""
+    def stop(self) -> Deferred[None] | None:
+        """Release all calls and close everything.
+
+        :returns: what fires when everything is closed; None when that is so already
+        """
+        if self._stopped:
+            return self._released
+        if self._lines:
+            self._relay.stop()
         self._stopped = True
         for port in self._ports:
             port.stopListening()
         for _, opened in self._sockets:
             opened.close()
+        self._alarm.stop()
+        for line in list(self._lines):
+            line.close()
+        if self._lines:
+            self._released = Deferred()
+            late = self._reactor.callLater(STOP_S, self._abort_all)
+            self._released.addCallback(lambda _: late.cancel() if late.active() else None)
+        return self._released
+
+    def _abort_all(self) -> None:
+        """They have had their time."""
         for line in list(self._lines):
             line.abort()
-        self._alarm.stop()
 
     def connect(self, host: str, far: Address) -> Line:
         """Begin a connection to a gateway.
@@ -232,7 +256,7 @@ class Server:
     def accept(self, front: bool, address: Any) -> Line | None:
         """Somebody connects."""
         host = address.host
-        if self._stopped or len(self._lines) >= MAX_CONNECTIONS:
+        if self._stopped or len(self._lines) >= self._most:
             self.dropped["too many connections"] += 1
             return None
         if self._per_host[host] >= MAX_PER_ADDRESS and not self._trusted(host):
@@ -278,7 +302,7 @@ class Server:
 
     def wait(self, line: Line) -> None:
         """It has no call: it is closed after a while."""
-        if line in self._lines:
+        if line in self._lines and not self._stopped:
             self._timers.start(line, "idle", IDLE_S, self._reactor.seconds())
             self._arm()
 
@@ -295,6 +319,8 @@ class Server:
         if not self._stopped:
             self._relay.closed(line)
             self._arm()
+        elif not self._lines and self._released is not None and not self._released.called:
+            self._released.callback(None)
 
     # The parts.
 

@@ -1,28 +1,35 @@
-"""The H.323 side of a node: its door, its portal, its relay and its gatekeeper, made of what the settings say."""
+"""The H.323 side of a node: its door, its portal and its relay, made of what the settings say.
+
+The gatekeeper beside them is ras.py's.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from voipshift import config
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
+from voipshift.balance.workload import Workload
 from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.table import Call, CallTable
 from voipshift.delegation.chain import Delegation
 from voipshift.errors import ConfigurationError
 from voipshift.h323 import require
 from voipshift.node import Address
-from voipshift.sip.sources import Sources
-from voipshift.udp import DatagramPort, open_port
-from voipshift.wiring.doors import RAS, advertised
+from voipshift.wiring.reception import Reception
 
-#: Other gatekeepers that a terminal is told of.
-MAX_ALTERNATES = 8
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+#: Descriptors that are left for all else: SIP's connections, files, the group.
+RESERVED = 512
 
 
 class Rooms(NamedTuple):
@@ -32,7 +39,8 @@ class Rooms(NamedTuple):
     delegation: Delegation
     leases: Leases
     members: Members
-    sources: Sources
+    reception: Reception
+    workload: Workload
 
 
 class Part(Protocol):
@@ -41,41 +49,38 @@ class Part(Protocol):
     @property
     def octets(self) -> int: ...
     def start(self) -> None: ...
-    def stop(self) -> None: ...
+    def stop(self) -> Deferred[None] | None: ...
 
 
 class Both:
-    """Call signalling, and RAS where the node is a gatekeeper.
+    """Call signalling, and RAS.
 
     :param server: the connections
-    :param ras: the port of RAS
+    :param ras: the gatekeeper at its port
     """
 
-    def __init__(self, server: Part, ras: DatagramPort | None, reactor: Any) -> None:
+    def __init__(self, server: Part, ras: Part) -> None:
         self._server = server
         self._ras = ras
-        self._reactor = reactor
 
     @property
     def octets(self) -> int:
         """In and out."""
-        return self._server.octets + (self._ras.octets if self._ras is not None else 0)
+        return self._server.octets + self._ras.octets
 
     def start(self) -> None:
         """Begin to listen."""
         self._server.start()
-        if self._ras is not None:
-            self._ras.start(self._reactor)
+        self._ras.start()
 
-    def stop(self) -> None:
-        """Close everything."""
-        self._server.stop()
-        if self._ras is not None:
-            self._ras.stop()
+    def stop(self) -> Deferred[None] | None:
+        """Close everything; the Deferred is there while calls are being released."""
+        self._ras.stop()
+        return self._server.stop()
 
 
 class Absent:
-    """The H.323 side of a node that has none."""
+    """The H.323 side of a node that has none, or the RAS of one that is no gatekeeper."""
 
     octets = 0
 
@@ -114,25 +119,39 @@ def call_signalling(
     require(settings.file)
     # Not before it is known to be there; and it takes 0.2 s and 14 MB, which a node without H.323 need not have.
     from voipshift.calls.relay import Relay
+    from voipshift.calls.terminals import Terminals, Unshared
+    from voipshift.h323.gate import Gate
     from voipshift.h323.portal import Portal
     from voipshift.h323.server import Server
+    from voipshift.wiring import ras
 
     now: Callable[[], float] = reactor.seconds
-    trusts = rooms.sources.trusts
-    server = Server(reactor=reactor, trusted=trusts)
+    access, sources, users = settings.access, rooms.reception.sources, rooms.reception.users
+    server = Server(reactor=reactor, trusted=sources.trusts, most=_most_connections())
+    gate = Gate(
+        trusts=sources.trusts,
+        anybody_calls=access.open,
+        anybody_registers=access.open and access.users is None,
+        users=users,
+        charge=lambda host: sources.charge(host, now()),
+        wall=time.time,
+    )
+    terminals = Terminals(rooms.reception.location or Unshared(), settings.node.name, time.time)
     portal = Portal(
         name=settings.node.name,
         delegation=rooms.delegation,
         leases=rooms.leases,
-        trusts=trusts,
-        anybody=settings.access.open,
+        gate=gate,
+        admits=lambda host: sources.admits(host, now()),
         now=now,
         octets=os.urandom,
     )
     near = "" if ip_address(front[0]).is_unspecified else front[0]
+    plan = plan_of(settings, "h323")
     relay = Relay(
         table=rooms.table,
-        plan=plan_of(settings, "h323"),
+        plan=plan,
+        find=terminals.find,
         connect=lambda far: server.connect(near, far),
         requested=portal.requested,
         answered=answered,
@@ -143,51 +162,28 @@ def call_signalling(
     server.serve(relay)
     try:
         for key, address in (("listen", front), ("accept", accept)):
-            with _named(settings.file, key, address, "tcp"):
+            with named(settings.file, key, address, "tcp"):
                 server.listen(key == "listen", address)
-        return Both(server, _gatekeeper(settings, rooms, now), reactor)
+        return Both(server, ras.gatekeeper(settings, reactor, rooms, gate, terminals, plan))
     except ConfigurationError:
         server.stop()
         raise
 
 
-def _gatekeeper(settings: config.Settings, rooms: Rooms, now: Callable[[], float]) -> DatagramPort | None:
-    """The port of RAS, bound; None where there is none."""
-    ras, front = settings.h323.ras, settings.h323.listen
-    if ras is None or front is None:
-        return None
-    from voipshift.h323.addresses import AlternateGatekeeper
-    from voipshift.h323.gatekeeper import Gatekeeper
+def _most_connections() -> int:
+    """How many connections of callers fit, with one to a gateway for each, into what the system lets a process have."""
+    from voipshift.h323.server import MAX_CONNECTIONS
 
-    sources = rooms.sources
-
-    def received(octets: bytes, source: Address) -> None:
-        if sources.admits(source[0], now()):
-            gatekeeper.received(octets, source)
-
-    def alternates() -> tuple[AlternateGatekeeper, ...]:
-        live = rooms.members.live(RAS, now())[:MAX_ALTERNATES]
-        return tuple(AlternateGatekeeper(member.doors[RAS], member.name) for member in live)
-
-    with _named(settings.file, "ras", ras, "udp"):
-        port = open_port(ras, received)
-    gatekeeper = Gatekeeper(
-        name=settings.node.name,
-        place=advertised(settings, ras),
-        front=advertised(settings, front),
-        delegation=rooms.delegation,
-        alternates=alternates,
-        permits=lambda host: settings.access.open or sources.trusts(host),
-        trusts=sources.trusts,
-        send=port.send,
-        now=now,
-        octets=os.urandom,
-    )
-    return port
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_CONNECTIONS + RESERVED
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, (soft - RESERVED) // 2))
 
 
 @contextmanager
-def _named(file: str, key: str, address: Address, protocol: str) -> Iterator[None]:
+def named(file: str, key: str, address: Address, protocol: str) -> Iterator[None]:
     """Say in one line which port cannot be opened."""
     try:
         yield

@@ -79,6 +79,8 @@ class Reception:
     :param is_open: whether a connection of the node's is still there
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
+    :ivar location: where registrations are kept; None where the node keeps none
+    :ivar users: who has a password; None where nobody has
     :ivar sources: what addresses are trusted
     :ivar gate: who somebody is
     :ivar registrar: who is registered; None where the node is no registrar
@@ -109,6 +111,8 @@ class Reception:
         self._wall = wall
         self._log = Logger()
         self._store = open_store(settings, reactor)
+        self.location: Location | None = self._store
+        self.users = _users(settings, self._store, now)
         self.registrations = 0
         self.sources = Sources(trusted=access.trusted, per_second=access.requests_per_second, known=self._is_known)
         self.gate = Gate(
@@ -118,7 +122,7 @@ class Reception:
                 algorithms=access.digest,
                 octets=os.urandom,
             ),
-            users=_users(settings, self._store, now),
+            users=self.users,
             respond=respond,
             tag=tag,
             charge=self.sources.charge,

@@ -1,0 +1,124 @@
+"""One call of H.323 as this node carries it: what came, what its two sides are, and how far it is.
+
+What happens to it is the relay's business (:mod:`voipshift.calls.relay`).  Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from voipshift.calls.table import Call
+from voipshift.h323 import callstate, uuie
+from voipshift.h323.callstate import Side, State
+from voipshift.h323.signalling import Signal
+from voipshift.node import Address
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from voipshift.calls.relay import Relay
+    from voipshift.h323.gate import Token
+
+
+class Line(Protocol):
+    """One connection, as far as calls need it.
+
+    :ivar front: it came in by the front port; False for the accept port, None for a connection of our own
+    :ivar near: this end of it
+    :ivar far: the other end
+    """
+
+    front: bool | None
+
+    @property
+    def near(self) -> Address: ...
+    @property
+    def far(self) -> Address: ...
+    def send(self, *messages: bytes) -> None: ...
+    def rest(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class RelayedCall:
+    """One call, from its SETUP to its end.
+
+    :ivar line: the caller's connection
+    :ivar setup: as it came
+    :ivar called: the user or number that is called
+    :ivar decision: who takes the call, or where it goes, while that is being found out
+    """
+
+    __slots__ = (
+        "called",
+        "called_line",
+        "called_reference",
+        "decision",
+        "entry",
+        "gateways",
+        "heard",
+        "hops",
+        "kept",
+        "last",
+        "line",
+        "relay",
+        "setup",
+        "state",
+    )
+
+    def __init__(self, relay: Relay, line: Line, setup: Signal) -> None:
+        self.relay = relay
+        self.line = line
+        self.setup = setup
+        self.called = _user_of(setup)
+        self.state = State.PRESENT
+        self.decision: Deferred[Any] | None = None
+        self.hops = 0
+        self.entry: Call | None = None
+        self.gateways: list[Address] = []
+        self.called_line: Line | None = None
+        self.called_reference = 0
+        self.kept: list[bytes] = []
+        #: the caller has been told anything
+        self.heard = False
+        #: how the last gateway refused
+        self.last: bytes | None = None
+
+    @property
+    def caller(self) -> str:
+        """Who calls, by name or number; empty where it is not said."""
+        return next((alias.text for alias in self.setup.caller if alias.text), "")
+
+    @property
+    def identifier(self) -> bytes | None:
+        """The call's name at the caller's side; None from a terminal of version 1."""
+        return self.setup.call_identifier
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """What the caller proves a password with."""
+        body = self.setup.information.body if self.setup.information is not None else None
+        return (*body.tokens, *body.crypto_tokens) if isinstance(body, uuie.Setup) else ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.state is State.NULL
+
+    def accept(self, hops: int) -> None:
+        """Carry it here; it was shifted so often."""
+        self.hops = hops
+        self.relay.accepted(self)
+
+    def shift(self, address: Address) -> None:
+        """A member carries it, and waits for the caller there."""
+        self.relay.take(self, Side.NODE, callstate.SHIFTED, address=address)
+
+    def refuse(self, reason: str) -> None:
+        """Nobody carries it, for a reason of H.225.0."""
+        self.relay.take(self, Side.NODE, callstate.REFUSED, reason=reason)
+
+
+def _user_of(setup: Signal) -> str:
+    """Who is called: a number, if there is one among the aliases."""
+    aliases = [alias for alias in setup.called if alias.text]
+    return next((alias.text for alias in aliases if alias.is_number), aliases[0].text if aliases else "")

@@ -1,0 +1,150 @@
+"""Who calls or registers by H.323: known by its address, or by a password token of H.235.
+
+A token proves that its sender knew a password at a time that it names (:mod:`voipshift.h323.tokens`).  It is good near
+that time, and from the address that showed it first: a terminal sends the same one several times within a second, and
+somebody who overheard it is somewhere else.  The users are those of SIP whose password is kept for this.  Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from twisted.logger import Logger
+
+from voipshift.h323.tokens import AccessToken, PasswordHash
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from voipshift.sip.auth import Secrets, Users
+
+Token = AccessToken | PasswordHash
+
+#: How far a terminal's clock may be from ours, which is also how long a token could be shown again.
+TOLERANCE_S = 600
+#: Tokens that are remembered with the address that showed them; only right ones are.
+MAX_SHOWN = 20_000
+#: Tokens of one message that are worth a look into the store: terminals send one of each kind.
+MAX_TRIED = 2
+
+
+class Party(NamedTuple):
+    """Somebody who may go on.
+
+    :ivar user: whose password it knew; None where its address vouches for it, or anybody may
+    :ivar known: it is not just anybody
+    """
+
+    user: str | None
+    known: bool
+
+
+class Gate:
+    """Says who somebody is.
+
+    :param trusts: whether an address vouches for all who are there
+    :param anybody_calls: strangers may call
+    :param anybody_registers: strangers may register, by any alias that is free
+    :param users: the store of users; None where there are none, so that strangers cannot become known
+    :param charge: told of each address that sent wrong tokens
+    :param wall: seconds since 1970
+    :ivar counts: how it ended for those whom their address does not vouch for
+    """
+
+    def __init__(
+        self,
+        *,
+        trusts: Callable[[str], bool],
+        anybody_calls: bool,
+        anybody_registers: bool,
+        users: Users | None,
+        charge: Callable[[str], None],
+        wall: Callable[[], float],
+    ) -> None:
+        self.trusts = trusts
+        self._anybody_calls = anybody_calls
+        self._anybody_registers = anybody_registers
+        self._users = users
+        self._charge = charge
+        self._wall = wall
+        self._shown: OrderedDict[Token, str] = OrderedDict()
+        self.counts: Counter[str] = Counter()
+        self._log = Logger()
+
+    def vouches(self, host: str, *, registers: bool = False) -> Party | None:
+        """Who is at an address, where that needs no password."""
+        if self.trusts(host):
+            return Party(None, True)
+        return Party(None, False) if (self._anybody_registers if registers else self._anybody_calls) else None
+
+    def may_try(self, host: str) -> bool:
+        """Whether anybody at an address could register, if only with a password."""
+        return self._users is not None or self.vouches(host, registers=True) is not None
+
+    def is_user(self, name: str, then: Callable[[bool], None]) -> None:
+        """Whether somebody has that name; not known is no."""
+        if self._users is None:
+            then(False)
+            return
+        found = self._users.secrets(name)
+        found.addCallback(lambda secrets: then(secrets is not None))
+        found.addErrback(self._failed, partial(then, False))
+
+    def identify(
+        self, host: str, tokens: Sequence[Token], then: Callable[[Party | None], None], *, registers: bool = False
+    ) -> None:
+        """Find out who somebody is.
+
+        :param registers: it wants to register, else to call
+        :param then: called at once or later; with None for somebody who may not go on
+        """
+        party = self.vouches(host, registers=registers)
+        if party is not None:
+            then(party)
+        elif self._users is None or not tokens:
+            self.counts["refused"] += 1
+            then(None)
+        else:
+            self._try(host, tuple(tokens[:MAX_TRIED]), then)
+
+    def _try(self, host: str, tokens: tuple[Token, ...], then: Callable[[Party | None], None]) -> None:
+        assert self._users is not None
+        found = self._users.secrets(tokens[0].user)
+        found.addCallback(self._found, host, tokens, then).addErrback(self._failed, partial(then, None))
+
+    def _found(
+        self, secrets: Secrets | None, host: str, tokens: tuple[Token, ...], then: Callable[[Party | None], None]
+    ) -> None:
+        token = tokens[0]
+        password = secrets.password if secrets is not None else ""
+        if password and token.proves(password):
+            if self._is_fresh(token, host):
+                self.counts["right"] += 1
+                then(Party(token.user, True))
+            else:
+                self.counts["stale"] += 1
+                then(None)
+        elif tokens[1:]:
+            self._try(host, tokens[1:], then)
+        else:
+            self.counts["wrong"] += 1
+            self._charge(host)
+            then(None)
+
+    def _is_fresh(self, token: Token, host: str) -> bool:
+        """Whether a right token is of our time, and nobody else has shown it before."""
+        if abs(self._wall() - token.time_stamp) > TOLERANCE_S:
+            return False
+        if self._shown.setdefault(token, host) != host:
+            return False
+        if len(self._shown) > MAX_SHOWN:
+            self._shown.popitem(last=False)
+        return True
+
+    def _failed(self, failure: Failure, then: Callable[[], None]) -> None:
+        """The chain ends here, whoever of it failed."""
+        self._log.failure("who somebody of H.323 is could not be found out", failure)
+        then()
