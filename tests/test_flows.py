@@ -92,6 +92,37 @@ class FlowTest(RegistrarTestCase):
         self.bob.say(asked.response(487, to_tag="there"), MEMBER)
         self.assertEqual(self.phone.words(), ["200 CANCEL", "487 INVITE"])
 
+    def test_a_message_into_the_flow(self) -> None:
+        """By the node that holds the flow, which needs no password of ours."""
+        self.phone.say(self.phone.request("MESSAGE", "sip:bob@192.0.2.1", contact="", body=b"hello"), HERE)
+        message = self.bob.asked("MESSAGE")
+        self.assertEqual((message.body, [via.address for via in message.vias][:2]), (b"hello", [MEMBER, HERE]))
+        self.bob.say(message.response(200, to_tag="there"), MEMBER)
+        self.phone.told(200, "MESSAGE")
+
+    def test_a_subscription_through_the_flow(self) -> None:
+        """SUBSCRIBE, the NOTIFY before and after its answer, and a refresh by either route."""
+        self.phone.say(self.phone.request("SUBSCRIBE", "sip:bob@192.0.2.1", fields=[("Expires", "600")]), HERE)
+        asked = self.bob.asked("SUBSCRIBE")
+        state = ("Subscription-State", "active;expires=600")
+        routes = [("Route", value) for value in asked.values("Record-Route")]
+        self.bob.say(self.bob.back("NOTIFY", asked, fields=[*routes, state], contact=INSIDE), MEMBER)
+        notify = self.phone.asked("NOTIFY")
+        self.phone.answer(notify, 200)
+        self.bob.told(200, "NOTIFY")
+        accepted = [("Record-Route", value) for value in asked.values("Record-Route")]
+        accepted += [("Contact", INSIDE), ("Expires", "600")]
+        self.bob.say(asked.response(200, to_tag="there", fields=accepted), MEMBER)
+        answer = self.phone.told(200, "SUBSCRIBE")
+        self.phone.say(self.phone.within("SUBSCRIBE", answer), HERE)
+        self.bob.say(self.bob.asked("SUBSCRIBE").response(200, fields=[("Expires", "600")]), MEMBER)
+        self.phone.told(200, "SUBSCRIBE")
+        # A subscriber that takes its route from the NOTIFY, as RFC 6665 section 4.4.1 has it.
+        self.phone.say(self.phone.back("SUBSCRIBE", notify, 3, tag="alice"), HERE)
+        self.bob.asked("SUBSCRIBE")
+        talked = {source for source, to, _ in self.network.sent if to == BOB}
+        self.assertEqual(talked, {MEMBER}, "nobody else can reach it")
+
     def test_a_node_that_is_gone(self) -> None:
         """Nobody else can reach its clients: the call goes where it would without them."""
         self.network.advance(10)

@@ -145,6 +145,7 @@ class Ledger:
             except ProtocolViolation:  # its NOTIFY passes as long as the call stands
                 return
         elif response.to_tag and not branch.context.request.to_tag:
+            kept.callees.pop(response.to_tag, None)  # what its NOTIFY has shown is less
             kept.meet(response.to_tag, callee_of(response, branch, self._routing))
             admit(kept, response)
         self._subscriptions.last(kept, response)

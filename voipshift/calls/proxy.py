@@ -32,6 +32,8 @@ from voipshift.sip.timers import Timers
 from voipshift.sip.uri import SipUri, host_port, scheme_of, unescape
 from voipshift.sip.validation import loop_digest
 
+#: It makes the dialog of a subscription, and is inside one at once.
+NOTIFY = "NOTIFY"
 #: Max-Forwards of a request that came without one (section 16.6 item 3).
 MAX_FORWARDS = 70
 
@@ -211,9 +213,14 @@ class Proxy:
                 if session is None:
                     return
             groups = self._towards(request, dialogs)
+            if request.method == NOTIFY and not isinstance(dialogs, Call):
+                self._record(transaction, request, groups, dialogs)
             self._forward(transaction, request, groups, Errand(dialogs, session=session))
             return
-        self._forward(transaction, request, self._beside_the_call(request, flow), Errand(to_member=True))
+        groups = self._beside_the_call(request, flow)
+        if request.method == NOTIFY:
+            self._record_beside(transaction, request, groups[0][0])
+        self._forward(transaction, request, groups, Errand(to_member=True))
 
     def acknowledge(self, ack: Request, source: Hop) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
@@ -259,7 +266,7 @@ class Proxy:
         if marked:
             listener = 0  # the address by which members know this node
         hop = self._hop(request, target, listener)
-        if hop.listener != listener and errand.dialogs is not None and outside:
+        if hop.listener != listener and errand.dialogs is not None and (outside or request.method == NOTIFY):
             # The far end comes back by another way than the near end (RFC 5658 section 4).
             request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
         offer = self._thinning.announcement(to, context)
@@ -307,6 +314,18 @@ class Proxy:
         dialogs.admit(*(each.address for group in groups for each in group))
         admit(dialogs, request)
         request.prepend("Record-Route", self._listeners.record(server.source.listener, secure=_is_secure(request)))
+
+    def _record_beside(self, server: ServerTransaction, request: Request, target: Target) -> None:
+        """Stay in the route of the dialog that a NOTIFY makes (RFC 6665 section 4.3), between a client's flow and a
+        member.
+        """
+        if target.listener is not None:
+            flow = Hop(*target.address, target.listener)
+            values = self._recorded(request, flow, server.source.listener)[::-1]
+        else:
+            values = self._recorded(request, server.source, self._hop(request, target, 0).listener)
+        for value in values:
+            request.prepend("Record-Route", value)
 
     def _to_member(self, server: ServerTransaction, request: Request) -> Errand:
         """A request from outside a dialog that goes on within the group."""

@@ -15,7 +15,8 @@ order in which it is asked::
 Before any of them it is known who calls, unless anybody may: an address that is trusted vouches for its callers, a
 member for those that it passes on, a lease for the known client that it was given to; all others come by the gate.
 
-Requests inside a dialog belong to the proxy, which carries calls.  No socket and no clock in here.
+Requests inside a dialog belong to the proxy, which carries calls; so do, once it is known who sends them, those to a
+user that are no calls.  No socket and no clock in here.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ MAX_TARGET = 512
 #: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
 MAX_NAME = 128
 
-ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, MESSAGE")
+ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, SUBSCRIBE, NOTIFY, MESSAGE")
 ACCEPT = ("Accept", "application/sdp")
 #: Requests that are nothing outside a dialog (RFC 3261 section 15.1.2, RFC 3262, 3311, 6086).
 WITHIN_A_DIALOG = frozenset(("BYE", "PRACK", "UPDATE", "INFO"))
+#: Requests outside a dialog that go on to the user whom they name; to the node itself, OPTIONS alone means something.
+FOR_USERS = frozenset(("MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "OPTIONS"))
 
 
 #: Where a user is, what is tried together in one group; a proxy's business.
@@ -100,6 +103,7 @@ class Carrier(Protocol):
     """Who carries calls once they are accepted (:class:`voipshift.calls.proxy.Proxy`)."""
 
     def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places) -> None: ...
+    def deliver(self, transaction: ServerTransaction, target: str, places: Places) -> None: ...
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
     def within(self, transaction: ServerTransaction) -> None: ...
     def into_flow(self, invite: ServerTransaction) -> bool: ...
@@ -196,12 +200,15 @@ class Portal:
             elif request.method == "INVITE":
                 self._invited(transaction, uri)
             else:
-                self._serve(transaction)
+                self._serve(transaction, uri)
         except ProtocolViolation as violation:
             self._answer(transaction, violation.status, reason=violation.reason)
 
-    def _serve(self, transaction: ServerTransaction) -> None:
+    def _serve(self, transaction: ServerTransaction, uri: SipUri | TelUri) -> None:
         request = transaction.request
+        if request.method in FOR_USERS and request.max_forwards != 0 and (isinstance(uri, TelUri) or uri.user):
+            self._sent_to_user(transaction)
+            return
         if request.method == "REGISTER" and self._registrar is not None:
             self._registrar.register(transaction)
             return
@@ -219,6 +226,27 @@ class Portal:
             self._answer(transaction, 405, (ALLOW,))
         else:
             self._answer(transaction, 501)
+
+    # A request to a user that is no call: it fills no slot, and is never shifted.
+
+    def _sent_to_user(self, transaction: ServerTransaction) -> None:
+        """It goes on if its sender may call; what a member sends into a flow is for the client there."""
+        if self._leads_into_flow(transaction):
+            return
+        if self._anybody or self._trusts(transaction.source.host):
+            self._deliver(transaction)
+        else:
+            self._gate.identify(transaction, Party.PROXY, lambda user: self._deliver(transaction))
+
+    def _deliver(self, transaction: ServerTransaction) -> None:
+        target = transaction.request.uri
+        found = None if self._registrar is None else self._registrar.find(target)
+        if found is None:
+            self._carrier.deliver(transaction, target, ())
+            return
+        found.addErrback(self._not_found)
+        found.addCallback(lambda places: self._carrier.deliver(transaction, target, places))
+        found.addErrback(self._failed, transaction)
 
     # An initial INVITE, step by step.
 
@@ -373,5 +401,5 @@ class Portal:
         if isinstance(violation, ProtocolViolation):
             self._answer(invite, violation.status, reason=violation.reason)
             return
-        self._log.failure("a call attempt was not decided", failure)
+        self._log.failure("a request was not decided", failure)
         self._answer(invite, 500)
