@@ -79,6 +79,7 @@ class RasNode:
         self.sent: list[Sent] = []
         self.users = Passwords()
         self.charged: list[str] = []
+        self.freed: list[float] = []
         self.standing = Standing(10, 4, False)
         self.leases = Leases(lease_s=10, held_per_client=50, random=os.urandom)
         self.decider = Decider(here, self.leases, clock)
@@ -108,6 +109,7 @@ class RasNode:
             delegation=self.decider if shifts else None,
             leases=self.leases,
             alternates=lambda: ALTERNATES,
+            freed=lambda: self.freed.append(clock.seconds()),
             is_ours=lambda address: address in (*HERE.doors.values(), *THERE.doors.values()),
             now=now,
             octets=octets,

@@ -191,7 +191,7 @@ class ShiftTests(RegistryTestCase):
         self.assertIsInstance(self.ask(self.grq()), GatekeeperConfirm)
         self.assertEqual(len(self.node.leases), 1)
         self.register()
-        self.assertEqual((len(self.node.leases), self.node.decider.attempts), (0, []))
+        self.assertEqual((len(self.node.leases), self.node.decider.attempts, len(self.node.freed)), (0, [], 1))
 
     def test_room_here(self) -> None:
         """GCF; the slot is the terminal's until it has registered."""

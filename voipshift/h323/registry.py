@@ -104,6 +104,7 @@ class Registry:
     :param delegation: who shifts registrations; None where they are not shifted
     :param alternates: the other gatekeepers of the group at this moment
     :param is_ours: whether an address is one of the group's
+    :param freed: called when a slot is free again
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Registry:
         leases: Leases,
         alternates: Callable[[], tuple[AlternateGatekeeper, ...]],
         is_ours: Callable[[Address], bool],
+        freed: Callable[[], object],
         now: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
@@ -132,6 +134,7 @@ class Registry:
         self._leases = leases
         self._alternates = alternates
         self._is_ours = is_ours
+        self._freed = freed
         self._now = now
         self._octets = octets
         self._log = Logger()
@@ -281,6 +284,7 @@ class Registry:
         lease = self._lease(asked)
         if lease is not None:
             self._leases.arrive(lease.id)
+            self._freed()
         asked.reply(
             RegistrationConfirm(
                 request.request_seq_num,

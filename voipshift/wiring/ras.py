@@ -119,6 +119,7 @@ def gatekeeper(
         leases=rooms.leases,
         alternates=alternates,
         is_ours=is_ours,
+        freed=rooms.delegation.load,
         now=now,
         octets=os.urandom,
     )
