@@ -118,7 +118,7 @@ class WayTest(DirectTestCase):
         self.network.advance(0.15)  # the Ask is repeated, and answered from memory
         self.assertEqual(self.primary.delegation.counts["shifted"], 1)
         self.over()
-        self.assertEqual(self.member.direct.sent, 1)
+        self.assertEqual(self.member.clientele.direct.sent, 1)
 
     def test_a_lease_that_lapses_teaches_as_ever(self) -> None:
         """The ACK says that the 302 was delivered."""
@@ -190,13 +190,13 @@ class HostileTest(DirectTestCase):
 
     def sent(self, *asked: Any, **how: Any) -> int:
         """How many 302 a member sends for an Ask; it accepts in any case."""
-        before = self.member.direct.sent
+        before = self.member.clientele.direct.sent
         accepted = self.successResultOf(
-            self.member.direct.consider(self.attempt(*asked, **how), (), 1.0, lambda: None, "primary")
+            self.member.clientele.direct.consider(self.attempt(*asked, **how), (), 1.0, lambda: None, "primary")
         )
         self.network.settle()
         self.member.leases.withdraw(accepted.lease)
-        sent = self.member.direct.sent - before
+        sent = self.member.clientele.direct.sent - before
         self.assertEqual(accepted.told, bool(sent))
         return sent
 

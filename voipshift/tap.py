@@ -40,15 +40,13 @@ from voipshift.group import keys
 from voipshift.group.bus import Bus
 from voipshift.group.exchange import Exchange
 from voipshift.node import Address, Load
-from voipshift.sip.answers import Answers
-from voipshift.sip.identification import Identification
 from voipshift.sip.portal import Portal
 from voipshift.sip.seals import Seals
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
 from voipshift.udp import DatagramPort, open_multicast, open_port
 from voipshift.wiring import h225, overload, tcp
-from voipshift.wiring.clients import clients_of, direct_answers_of
+from voipshift.wiring.clientele import Clientele
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.membership import Alone, Grouped, Membership
@@ -214,6 +212,19 @@ class Node(Service):
             now=now,
             octets=os.urandom,
         )
+        self.clientele = Clientele(
+            settings,
+            identity=self.identity,
+            listeners=self.listeners,
+            whose=self._whose,
+            trusts=lambda host: self.reception.sources.trusts(host),
+            delegation=self.delegation,
+            leases=self.leases,
+            sip=self.sip,
+            pass_on=self.proxy.pass_on,
+            now=now,
+            draw=random.random,
+        )
         self.reception = Reception(
             settings,
             reactor,
@@ -221,19 +232,11 @@ class Node(Service):
             members=self.members,
             whose=self._whose,
             listeners=self.listeners,
+            settle=self.clientele.resettlement.settle,
             is_open=self.streams.is_open,
             respond=self.sip.refuse,
             tag=self.sip.layer.tag_for,
             wall=time.time,
-        )
-        self.clients = clients_of(settings, now)
-        self.direct = direct_answers_of(settings, self.identity, self.listeners, self.sip, self.delegation.consider)
-        answers = Answers(
-            respond=self.sip.respond,
-            refuse=self.sip.refuse,
-            keep=self.sip.keep,
-            tag=self.sip.layer.tag_for,
-            draw=random.random,
         )
         self.portal = Portal(
             name=name,
@@ -242,12 +245,10 @@ class Node(Service):
             delegation=self.delegation,
             leases=self.leases,
             carrier=self.proxy,
-            answers=answers,
-            identification=Identification(
-                listeners=self.listeners, answers=answers, clients=self.clients, pass_on=self.proxy.pass_on
-            ),
+            answers=self.clientele.answers,
+            identification=self.clientele.identification,
             group_full=self._group_full,
-            reply=self.direct.reply,
+            reply=self.clientele.direct.reply,
             is_marked=seals.is_marked,
             trusts=self.reception.sources.trusts,
             anybody=settings.access.open,
@@ -264,7 +265,7 @@ class Node(Service):
             self.members,
             self.leases,
             self.delegation,
-            answers,
+            self.clientele.answers,
             self.listeners,
             self._whose,
             self.reception.sources.trusts,
@@ -339,9 +340,9 @@ class Node(Service):
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
             left=self.members.leave,
             stated=lambda name, statement: self.members.describe(name, statement.factors),
-            consider=self.direct.consider,
+            consider=self.clientele.direct.consider,
             withdraw=self._withdrawn,
-            lapsed=lambda attempt, lease: self.clients.lapsed(lease),
+            lapsed=lambda attempt, lease: self.clientele.clients.lapsed(lease),
             bus=bus.publish if bus is not None else None,
             at_end=self._batch.at_end,
         )
@@ -437,7 +438,7 @@ class Node(Service):
         lapsed = self.leases.lapse(now)
         if lapsed:
             for lease in lapsed:
-                self.clients.lapsed(lease.id)
+                self.clientele.clients.lapsed(lease.id)
             self.membership.tell_lapsed(lapsed)
             self._load()
         deadline = self.leases.next_deadline()

@@ -24,6 +24,7 @@ from voipshift.calls.registrar import (
     check_scheme,
     not_understood,
     read,
+    same_contact,
     step,
 )
 from voipshift.errors import ProtocolViolation
@@ -48,6 +49,14 @@ class Gate(Protocol):
     def identify(self, transaction: ServerTransaction, party: Party, then: Callable[[str], None]) -> None: ...
 
 
+class Settle(Protocol):
+    """Decides where a client is registered: :meth:`voipshift.calls.resettlement.Resettlement.settle`."""
+
+    def __call__(
+        self, transaction: ServerTransaction, user: str, *, known: bool, register: Callable[[], object]
+    ) -> None: ...
+
+
 class Registrar:
     """Keeps the bindings of the group's users, and says where they are.
 
@@ -55,6 +64,7 @@ class Registrar:
     :param domains: host names that are the group's in a URI, beside its addresses; none at all: every host name is
     :param is_ours: whether an address is one of the group's
     :param vouched: whether an address may register anybody
+    :param settle: decides where a client is registered that this node does not hold yet; None: here
     :param through: see :func:`voipshift.calls.location.groups`
     :param listeners: the ports of this node
     :param is_open: see :func:`voipshift.calls.location.groups`
@@ -74,6 +84,7 @@ class Registrar:
         is_ours: Callable[[Address], bool],
         gate: Gate,
         vouched: Callable[[str], bool],
+        settle: Settle | None,
         through: Callable[[Binding], Address | None],
         listeners: Listeners,
         is_open: Callable[[Hop], bool],
@@ -88,6 +99,7 @@ class Registrar:
         self._is_ours = is_ours
         self._gate = gate
         self._vouched = vouched
+        self._settle = settle
         self._through = through
         self._listeners = listeners
         self._is_open = is_open
@@ -138,6 +150,31 @@ class Registrar:
         for wish in asked.wishes:
             if self._comes_back(wish.contact):
                 raise ProtocolViolation("A Contact That Is This Group", 403)
+        register = partial(self._register, transaction, asked, origin)
+        if self._settle is None or asked.path or not any(wish.expires_s for wish in asked.wishes):
+            register()
+            return
+        found = self._location.find(asked.user)
+        found.addCallback(self._found, transaction, asked, username is not None, register)
+        found.addErrback(self._failed, transaction)
+
+    def _found(
+        self,
+        bindings: Bindings,
+        transaction: ServerTransaction,
+        asked: Registration,
+        known: bool,
+        register: Callable[[], None],
+    ) -> None:
+        """The bindings that there are say whether this node holds the client's already."""
+        assert self._settle is not None
+        held = [binding.contact for binding in live(bindings, self._wall()) if binding.node == self._name]
+        if any(same_contact(contact, wish.contact) for contact in held for wish in asked.wishes):
+            register()
+        else:
+            self._settle(transaction, asked.user, known=known, register=register)
+
+    def _register(self, transaction: ServerTransaction, asked: Registration, origin: Origin) -> None:
         now = self._wall()
         if asked.wishes or asked.everything:
             stored = self._location.change(asked.user, lambda bindings: step(asked, origin, bindings, now))

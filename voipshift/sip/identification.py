@@ -59,6 +59,13 @@ class Identification:
         self._clients.redirected(invite, lease)
         self._answers.answer(invite, 302, self._redirected(invite, callee, place, lease))
 
+    def resettle(self, register: ServerTransaction, place: Address, lease: str) -> None:
+        """302 to a REGISTER: the client is to register at a place, where its lease is found without being named."""
+        self._clients.redirected(register, lease)
+        secure = register.request.uri[:5].lower() == "sips:"
+        uri = self._listeners.contact(register.source.listener, place, "", secure=secure)
+        self._answers.answer(register, 302, (("Contact", f"<{uri}>"),))
+
     def _redirected(
         self, invite: ServerTransaction, callee: str, place: Address, lease: str
     ) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ from voipshift import config
 from voipshift.balance.members import Members
 from voipshift.calls.location import Binding, Location
 from voipshift.calls.registrar import Limits
-from voipshift.calls.registration import Registrar
+from voipshift.calls.registration import Registrar, Settle
 from voipshift.errors import ConfigurationError
 from voipshift.group.keys import Keys
 from voipshift.node import Address
@@ -76,6 +76,7 @@ class Reception:
     :param members: the other nodes
     :param whose: the name of the node that has an address; None where nobody of the group has it
     :param listeners: the ports of the node
+    :param settle: decides where a client is registered, where registrations are shifted
     :param is_open: whether a connection of the node's is still there
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
@@ -97,6 +98,7 @@ class Reception:
         members: Members,
         whose: Callable[[Address], str | None],
         listeners: Listeners,
+        settle: Settle,
         is_open: Callable[[Hop], bool],
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
@@ -139,6 +141,7 @@ class Reception:
                 is_ours=lambda address: whose(address) is not None,
                 gate=self.gate,
                 vouched=(lambda host: True) if anybody else self.sources.trusts,
+                settle=settle if registrar.shift_registrations else None,
                 through=self._through,
                 listeners=listeners,
                 is_open=is_open,
