@@ -32,6 +32,7 @@ members = ["127.0.0.1:{other}"]
 ongoing_calls = {limit}
 [calls]
 probe_interval_s = 3600
+watch_interval_s = 0
 [[gateways]]
 address = "127.0.0.1:{gateway}"
 [access]

@@ -267,6 +267,7 @@ def settings(
     registrar: config.RegistrarSettings | None = None,
     probe_interval_s: float = 60.0,
     session_expires_s: float = 1800.0,
+    watch_interval_s: float = 0.0,
     group: config.GroupSettings | None = None,
 ) -> config.Settings:
     """The settings of a node."""
@@ -281,7 +282,11 @@ def settings(
         group=group,
         balance=config.BalanceSettings(),
         workload=config.WorkloadSettings(ongoing_calls=limit),
-        calls=config.CallSettings(probe_interval_s=probe_interval_s, session_expires_s=session_expires_s),
+        calls=config.CallSettings(
+            probe_interval_s=probe_interval_s,
+            session_expires_s=session_expires_s,
+            watch_interval_s=watch_interval_s,
+        ),
         gateways=tuple(config.GatewaySettings(address=address, prefixes=prefixes) for address, prefixes in gateways),
         access=access or config.AccessSettings(trusted=trusted, open=True),
         registrar=registrar,

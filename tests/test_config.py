@@ -147,6 +147,13 @@ class GoodTests(ConfigurationTests):
         trusted = ("127.0.0.0/8", "192.0.2.4/32", "2001:db8::/32")
         self.assertEqual(settings.access.trusted, tuple(ip_network(each) for each in trusted))
 
+    def test_a_gateway_by_its_domain_name(self) -> None:
+        """With a port, or without, which is 0; how it is reached is left to DNS."""
+        gateway = load(self.write(WHOLE, ("192.0.2.20:5060", "Carrier.example.net"))).gateways[0]
+        self.assertEqual((gateway.address, gateway.transport), (("carrier.example.net", 0), None))
+        gateway = load(self.write(WHOLE, ("192.0.2.20:5060", "carrier.example.net:5070"))).gateways[0]
+        self.assertEqual(gateway.address, ("carrier.example.net", 5070))
+
     def test_defaults(self) -> None:
         """What is not written is the design's default; without a group the node stands alone."""
         settings = load(self.write(LEAST))

@@ -78,7 +78,7 @@ class EtcTests(SynchronousTestCase):
             (listen.transport, listen.address) for each in (self.primary, self.member) for listen in each.sip.listen
         ]
         ports += [("udp", each.group.listen) for each in (self.primary, self.member) if each.group is not None]
-        ports += [(gateway.transport, gateway.address) for gateway in self.primary.gateways]
+        ports += [(gateway.transport or "udp", gateway.address) for gateway in self.primary.gateways]
         self.assertEqual(len(ports), len(set(ports)))
 
     def test_shifting_can_be_tried(self) -> None:

@@ -22,6 +22,7 @@ DOORS = (
     "sip.streams",
     "sip.connection",
     "sip.tls",
+    "sip.dns",
     "group.exchange",
     "group.bus",
     "h323.server",
@@ -31,7 +32,17 @@ DOORS = (
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
 WIRING = ("tap", "wiring", "cli", "useradd", "demo")
 #: Who chains Deferreds without being a door.
-CHAINS = ("delegation", "calls.terminals", "sip.portal", "sip.gate", "lab.asking", "lab.server")
+CHAINS = (
+    "delegation",
+    "calls.terminals",
+    "sip.portal",
+    "sip.gate",
+    "sip.names",
+    "calls.gateways",
+    "calls.whereabouts",
+    "lab.asking",
+    "lab.server",
+)
 
 #: A beautiful file of one noun has no more.
 MOST_LINES = 450

@@ -21,7 +21,7 @@ class SettingTests(ConfigurationTests):
         )
         self.assertEqual(
             self.wrong(WHOLE, ("[calls]\nprobe", "[calls]\nzzz = 1\nprobe")),
-            ("calls.zzz", "unknown: use one of probe_interval_s, session_expires_s"),
+            ("calls.zzz", "unknown: use one of probe_interval_s, session_expires_s, watch_interval_s"),
         )
         self.assertEqual(self.wrong(WHOLE, ('prefixes = ["+49", "0"]', 'prefix = ""'))[0], "gateways[0].prefix")
 

@@ -63,7 +63,7 @@ class TransportTests(SipNetTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.tcp = Network(self.clock)
-        self.patch(tcp, "streams_of", lambda settings, reactor, sip, trusted: Streams(self.tcp, sip))
+        self.patch(tcp, "streams_of", lambda settings, reactor, sip, trusted, domain_of: Streams(self.tcp, sip))
         self.caller = TcpPeer(self.tcp, PHONE)
         self.far = TcpPeer(self.tcp, GATEWAY, "100")
 

@@ -31,6 +31,8 @@ key_file = "group.key"
 members = {members}
 [workload]
 ongoing_calls = {limit}
+[calls]
+watch_interval_s = 0
 [[gateways]]
 address = "192.0.2.20:5060"
 [access]

@@ -12,7 +12,7 @@ from voipshift import config
 from voipshift.errors import ConfigurationError
 from voipshift.tap import Node
 from voipshift.wiring.doors import identity_of, listeners_of
-from voipshift.wiring.h225 import plan_of
+from voipshift.wiring.gateways import plan_of
 
 NODE = """
 [node]
@@ -78,8 +78,9 @@ class SettingsTests(H225TestCase):
     def test_gateways(self) -> None:
         """Calls of a protocol go to its own."""
         settings = self.settings()
-        self.assertEqual(plan_of(settings, "sip").route("1234"), (("192.0.2.20", 5060),))
-        self.assertEqual(plan_of(settings, "h323").route("1234"), (("192.0.2.21", 1720),))
+        for protocol, address in {"sip": ("192.0.2.20", 5060), "h323": ("192.0.2.21", 1720)}.items():
+            plan = plan_of(settings, protocol)
+            self.assertEqual([gateway.address for gateway in plan.route(plan.number("1234"))], [address])
 
     def test_wrong(self) -> None:
         """One of the ports alone, ports that meet, a gateway of H.323 without the ports."""

@@ -17,6 +17,7 @@ from voipshift.node import Address
 from voipshift.setting import (
     IPNetwork,
     Place,
+    Reader,
     boolean,
     host,
     key,
@@ -31,6 +32,7 @@ from voipshift.setting import (
     or_unlimited,
     path,
     reachable,
+    reachable_by_domain,
     reachable_by_name,
     room,
     several,
@@ -50,6 +52,10 @@ _resource_priority = matching(
     r"[A-Za-z0-9!%*_+`'~-]+(\.[A-Za-z0-9!%*_+`'~-]+)?", 'such as "ets.0", or "ets" for all of it'
 )
 _prefix = matching(r"\+?[0-9*#]*", 'the first digits of a number, or "" for everything')
+_number_prefix = matching(r"\+?[0-9]{1,15}", 'the first digits of international numbers, such as "+4930"')
+_country = matching(r"[1-9][0-9]{0,2}", 'the code of a country, such as "49"')
+_digits = matching(r"[0-9]{0,8}", "up to 8 digits")
+_prepended = matching(r"\+?[0-9*#]{0,15}", "up to 15 digits, with a + in front or without")
 
 
 @room
@@ -193,7 +199,8 @@ class RegionSettings:
     """``[[regions]]``."""
 
     name: str = key(_name, needed="name the region")
-    networks: tuple[IPNetwork, ...] = key(several(network, at_least=1), needed="write the networks of its clients")
+    networks: tuple[IPNetwork, ...] = key(several(network), default=())
+    numbers: tuple[str, ...] = key(several(_number_prefix), default=())
 
 
 @room
@@ -219,24 +226,59 @@ class EmergencySettings:
         return self.reserved if self.numbers or self.priority or self.resource_priorities else 0.0
 
 
+def _transport(value: object, at: Place) -> Transport | None:
+    """One that is named."""
+    read: Reader[Transport] = one_of("udp", "tcp", "tls")
+    return read(value, at)
+
+
+def _interval(value: object, at: Place) -> float:
+    """Seconds between two questions; 0 for none."""
+    return 0.0 if value == 0 and not isinstance(value, bool) else number(5, 3600)(value, at)
+
+
 @room
 class CallSettings:
     """``[calls]``."""
 
     probe_interval_s: float = key(number(1, 3600), default=60.0)
     session_expires_s: float = key(or_off(whole(90, 86_400)), default=1800.0)
+    watch_interval_s: float = key(_interval, default=30.0)
+
+
+@room
+class DnsSettings:
+    """``[dns]``; without servers those of the system are asked."""
+
+    servers: tuple[Address, ...] = key(several(reachable), default=())
+
+
+@room
+class DialPlanSettings:
+    """``[dialplan]``: what a dialled number means."""
+
+    country: str | None = key(_country, default=None)
+    international_prefix: str = key(_digits, default="00")
+    national_prefix: str = key(_digits, default="0")
+    area: str | None = key(_digits, default=None)
 
 
 @room
 class GatewaySettings:
-    """``[[gateways]]``; the prefix ``""`` takes everything."""
+    """``[[gateways]]``; the prefix ``""`` takes everything, and port 0 stands for none."""
 
-    address: Address = key(reachable, needed='write where the calls go, such as "192.0.2.20:5060"')
+    address: Address = key(reachable_by_domain, needed='write where the calls go, such as "192.0.2.20:5060"')
     protocol: Literal["sip", "h323"] = key(one_of("sip", "h323"), default="sip")
-    transport: Transport = key(one_of("udp", "tcp", "tls"), default="udp")
+    transport: Transport | None = key(_transport, default=None)
     domain: str | None = key(_domain, default=None)
     overload_control: bool = key(boolean, default=True)
     prefixes: tuple[str, ...] = key(several(_prefix, at_least=1), default=("",))
+    region: str | None = key(_name, default=None)
+    cost: float = key(number(0, 1e9), default=0.0)
+    send: Literal["dialled", "e164", "digits"] = key(one_of("dialled", "e164", "digits"), default="dialled")
+    strip: int = key(whole(0, 15), default=0)
+    prepend: str = key(_prepended, default="")
+    watch_interval_s: float | None = key(_interval, default=None)
 
 
 def _store(value: object, at: Place) -> str:
@@ -291,6 +333,8 @@ class Settings:
     services: tuple[ServiceSettings, ...] = key(tables(ServiceSettings), default=())
     emergency: EmergencySettings = key(table(EmergencySettings), default=EmergencySettings())
     calls: CallSettings = key(table(CallSettings), default=CallSettings())
+    dns: DnsSettings = key(table(DnsSettings), default=DnsSettings())
+    dialplan: DialPlanSettings = key(table(DialPlanSettings), default=DialPlanSettings())
     gateways: tuple[GatewaySettings, ...] = key(tables(GatewaySettings), default=())
     registrar: RegistrarSettings | None = key(table(RegistrarSettings), default=None)
     access: AccessSettings = key(table(AccessSettings), default=AccessSettings())

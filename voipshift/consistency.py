@@ -39,6 +39,9 @@ def check(settings: Settings, at: Place) -> None:
     _check_times(settings, at)
     _check_watermarks(settings.workload, at)
     _check_factors(settings, at)
+    _check_regions(settings, at)
+    if settings.dialplan.area and not settings.dialplan.country:
+        raise at.within("dialplan", "area").wrong("needs dialplan.country, which it is in")
     _check_registrar(settings, at)
     if settings.group is not None:
         _check_group(settings.group, at)
@@ -81,10 +84,10 @@ def _check_ports(settings: Settings, at: Place) -> None:
             reason = "is this node itself, which would call itself for ever: write the gateway's address"
             raise here.within("address").wrong(reason)
         if gateway.protocol == "h323":
-            if settings.h323.listen is None:
-                raise here.within("protocol").wrong("needs [h323] with its listen and accept, to call from")
+            _check_h323_gateway(settings, gateway, here)
         elif not any(_reaches(listen, gateway) for listen in settings.sip.listen):
-            reason = f"needs a [[sip.listen]] over {gateway.transport} of the same IP version, to call from"
+            version = "of the same IP version" if _is_address(gateway.address[0]) else "and such a port"
+            reason = f"needs a [[sip.listen]] over {gateway.transport or 'udp'} {version}, to call from"
             raise here.within("transport").wrong(reason)
     for index, neighbour in enumerate(settings.h323.neighbours):
         if neighbour.address in own:
@@ -100,8 +103,35 @@ def _check_ports(settings: Settings, at: Place) -> None:
 
 
 def _reaches(listen: SipListen, gateway: GatewaySettings) -> bool:
+    if not _is_address(gateway.address[0]):
+        return gateway.transport in (None, listen.transport)
     versions = {ipaddress.ip_address(address[0]).version for address in (listen.address, gateway.address)}
-    return listen.transport == gateway.transport and len(versions) == 1
+    return listen.transport == (gateway.transport or "udp") and len(versions) == 1
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_h323_gateway(settings: Settings, gateway: GatewaySettings, here: Place) -> None:
+    if settings.h323.listen is None:
+        raise here.within("protocol").wrong("needs [h323] with its listen and accept, to call from")
+    if not _is_address(gateway.address[0]):
+        raise here.within("address").wrong("must be an IP address and a port where the protocol is h323")
+    for name in ("transport", "domain", "send", "strip", "prepend", "watch_interval_s"):
+        if getattr(gateway, name) not in (None, 0, "", "dialled"):
+            raise here.within(name).wrong("is for gateways of SIP: leave it out")
+
+
+def _check_regions(settings: Settings, at: Place) -> None:
+    for index, region in enumerate(settings.regions):
+        if not (region.networks or region.numbers):
+            here = at.within("regions").item(index)
+            raise here.within("networks").wrong("missing: write the networks of its clients, or the numbers in it")
 
 
 def _check_tls(sip: SipSettings, at: Place) -> None:

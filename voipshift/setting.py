@@ -269,6 +269,12 @@ def reachable_by_name(value: object, at: Place) -> Address:
     return _unicast(_ip(written, at), at), port
 
 
+def reachable_by_domain(value: object, at: Place) -> Address:
+    """The same, or a domain name alone, whose port DNS knows: then the port is 0."""
+    written = text(value, at)
+    return (written.lower(), 0) if _HOST_NAME.fullmatch(written) else reachable_by_name(value, at)
+
+
 def multicast(value: object, at: Place) -> Address:
     """The IP address and port of a multicast group."""
     written, port = _split(value, at)

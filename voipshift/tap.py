@@ -22,7 +22,6 @@ from twisted.python import usage
 
 from voipshift import config
 from voipshift.alarm import Alarm
-from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
@@ -33,6 +32,7 @@ from voipshift.calls.quality import Quality
 from voipshift.calls.route import Routing
 from voipshift.calls.session import SessionTimer
 from voipshift.calls.table import Call, CallTable
+from voipshift.calls.whereabouts import Whereabouts
 from voipshift.delegation.chain import Delegation
 from voipshift.delegation.collection import chain_of
 from voipshift.errors import ConfigurationError
@@ -45,23 +45,17 @@ from voipshift.sip.seals import Seals
 from voipshift.sip.server import SipServer
 from voipshift.sip.uri import is_ip_address
 from voipshift.udp import DatagramPort, open_multicast, open_port
-from voipshift.wiring import h225, overload, tcp
+from voipshift.wiring import gateways, h225, overload, tcp
 from voipshift.wiring.clientele import Clientele
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.membership import Alone, Grouped, Membership
 from voipshift.wiring.reception import Reception
+from voipshift.wiring.slots import leases_of
 from voipshift.wiring.standing import Standing
 
-#: An address that is neither trusted nor authenticated holds at most this share of the limit as open leases, but always
-#: two.
-SHARE_PER_CLIENT = 0.05
 #: How often the registrations that this node holds are counted.
 COUNT_S = 5.0
-#: How many leases an untrusted address may hold where the limit of calls is "unlimited".
-UNLIMITED_HELD = 50
-
-
 #: How many objects may come up before the collector looks for cycles among the young ones, the older, the oldest.  A
 #: call leaves none behind, but each transaction lives for half a minute, and looking through all of them is what made
 #: the slowest hundredth of the redirects slow.
@@ -129,10 +123,13 @@ class Node(Service):
         self._sip_ports: list[DatagramPort] = []
         self._signalling: list[Signalling] = []
         self.h323: h225.Part = h225.Absent()
+        self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
+        self._terminating = terminating = gateways.terminating(
+            settings, reactor, self.sip, self.listeners, self._is_ours
+        )
+        self.streams = tcp.streams_of(settings, reactor, self.sip, self._trusts, terminating.domain_of)
         self.table = CallTable()
-        limit = settings.workload.ongoing_calls
-        held = UNLIMITED_HELD if limit == math.inf else max(2, int(limit * SHARE_PER_CLIENT))
-        self.leases = Leases(lease_s=settings.sip.lease_s, held_per_client=held, random=os.urandom)
+        self.leases = leases_of(settings)
         interval_s = settings.group.report_interval_s if settings.group else 1.0
         self.workload = workload_of(
             settings,
@@ -171,9 +168,6 @@ class Node(Service):
             incarnation=lambda: self.membership.incarnation,
             now=now,
         )
-        plan = h225.plan_of(settings, "sip")
-        self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
-        self.streams = tcp.streams_of(settings, reactor, self.sip, lambda host: self.reception.sources.trusts(host))
         self._gauge = Gauge(
             clock=reactor,
             workload=self.workload,
@@ -197,8 +191,8 @@ class Node(Service):
             is_open=self.streams.is_open,
             table=self.table,
             session=SessionTimer(settings.calls.session_expires_s),
-            plan=plan,
-            routing=Routing(frozenset(places), plan.addresses, self._is_member, seals),
+            gateways=terminating.gateways,
+            routing=Routing(frozenset(places), terminating.gateways, self._is_member, seals),
             respond=self.sip.respond,
             tag=self.sip.layer.tag_for,
             request=self.sip.request,
@@ -208,7 +202,7 @@ class Node(Service):
             closed=self._closed,
             consume=lambda request: self.reception.gate.consume(request),
             seals=seals,
-            thinning=overload.thinning_of(settings, lambda host: self.reception.sources.trusts(host), now, random),
+            thinning=overload.thinning_of(settings, terminating.gateways.is_controlled, self._trusts, now, random),
             now=now,
             octets=os.urandom,
         )
@@ -234,6 +228,7 @@ class Node(Service):
             listeners=self.listeners,
             settle=self.clientele.resettlement.settle,
             is_open=self.streams.is_open,
+            gateway_hosts=lambda: terminating.gateways.hosts,
             respond=self.sip.refuse,
             tag=self.sip.layer.tag_for,
             wall=time.time,
@@ -255,6 +250,7 @@ class Node(Service):
             gate=self.reception.gate,
             registrar=self.reception.registrar,
             marks=overload.marks_of(settings),
+            find=Whereabouts(self.reception.find, terminating.gateways.look_up).find,
             identify_self=settings.sip.identify_self,
             now=now,
             octets=os.urandom,
@@ -273,7 +269,7 @@ class Node(Service):
         )
         control = overload.control_of(deciding, time.time)
         refusals = overload.refusals_of(settings, deciding, self.sip.layer, control)
-        timetables = (self.proxy, self.prober)
+        timetables = (self.proxy, self.prober, terminating.watch)
         self.sip.serve(self.portal.requested, self.proxy.acknowledge, timetables, admits, refusals, control)
 
         self._lapse = Alarm(reactor, self._lapsed)
@@ -361,6 +357,7 @@ class Node(Service):
         self.streams.start()
         self.h323.start()
         self._gauge.start()
+        self._terminating.start()
         self.membership.start()
 
     def stopService(self) -> Deferred[Any] | None:
@@ -392,6 +389,12 @@ class Node(Service):
             if address in member.doors.values():
                 return member.name
         return None
+
+    def _trusts(self, host: str) -> bool:
+        return self.reception.sources.trusts(host)
+
+    def _is_ours(self, address: Address) -> bool:
+        return self._whose(address) is not None
 
     def _is_member(self, address: Address) -> bool:
         return self._whose(address) not in (None, self.identity.name)

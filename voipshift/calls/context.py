@@ -57,6 +57,8 @@ class Core(Protocol):
     def progressed(self, branch: Branch, response: Response) -> None: ...
     def succeeded(self, branch: Branch, response: Response) -> None: ...
     def failed(self, context: ResponseContext, response: Response) -> None: ...
+    def silent(self, target: Target) -> None: ...
+    def refused(self, target: Target, response: Response) -> None: ...
 
 
 class Errand(NamedTuple):
@@ -176,12 +178,16 @@ class ResponseContext:
     def unanswered(self, branch: Branch) -> None:
         """No response at all, which is as good as 408 (section 16.9)."""
         if branch in self._pending:
+            if branch.target.gateway:
+                self._core.silent(branch.target)
             self._fell_through(branch, self._response(408))
 
     def due(self, branch: Branch, timer: Timer) -> None:
         """One of the timers has run out."""
         if branch not in self._pending:
             return
+        if branch.target.gateway and timer is Timer.SILENCE:
+            self._core.silent(branch.target)
         if timer is Timer.C:
             self._cancel(branch)
         elif self._stopped:
@@ -215,14 +221,16 @@ class ResponseContext:
         """A branch is over without success."""
         self._pending.remove(branch)
         self._core.stop(branch)
-        status = response.status
+        status, target = response.status, branch.target
+        if target.gateway and status == 503:
+            self._core.refused(target, response)
         if self._best is None:
             self._best = Best(response)
         else:
             self._best.weigh(response)
         if status >= 600:
             self._stop()
-        elif branch.target.uri is None and status not in TRY_NEXT:
+        elif (target.gateway or target.uri is None) and status not in TRY_NEXT:
             self._best = Best(response)
             self._groups.clear()
         self._proceed()

@@ -78,11 +78,14 @@ class Target(NamedTuple):
     """One place where a request can be tried (RFC 3261 section 16.5).
 
     :ivar address: the next hop
-    :ivar uri: the Request-URI that it gets; None for the one that was dialled, in the form that a gateway reads
+    :ivar uri: the Request-URI that it gets; None for the one that the request has
     :ivar route: Route values, the first of them first
     :ivar listener: the port that it must leave by; None for the one that the call came in by
     :ivar behind_nat: requests of the dialog go to that address too, whatever the Contact says
     :ivar flow: the flow that the node at that address holds, into which the request is to go there
+    :ivar transport: the one that it is reached by; None for what the next URI says
+    :ivar gateway: it is a gateway's: the next one is tried only when it does not take the call, not when the called
+        user does not
     """
 
     address: Address
@@ -91,6 +94,8 @@ class Target(NamedTuple):
     listener: int | None = None
     behind_nat: bool = False
     flow: Hop | None = None
+    transport: str | None = None
+    gateway: bool = False
 
 
 def live(bindings: Iterable[Binding], now: float) -> Bindings:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from voipshift.calls.breadth import breadth_of
 from voipshift.calls.context import Branch, Errand, ResponseContext, Timer
 from voipshift.calls.dialogs import Dialogs
-from voipshift.calls.dialplan import DialPlan
 from voipshift.calls.ends import admit, caller_of, is_behind_nat
+from voipshift.calls.gateways import Gateways
 from voipshift.calls.ledger import SUBSCRIBING, Ledger
 from voipshift.calls.location import Target
 from voipshift.calls.route import Routing, suit_strict_router
@@ -29,7 +29,7 @@ from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
 from voipshift.sip.seals import Seals
 from voipshift.sip.timers import Timers
-from voipshift.sip.uri import SipUri, host_port, scheme_of, unescape
+from voipshift.sip.uri import host_port
 from voipshift.sip.validation import loop_digest
 
 #: It makes the dialog of a subscription, and is inside one at once.
@@ -45,7 +45,7 @@ class Proxy:
     :param is_open: whether there is a connection to somebody
     :param table: the call table
     :param session: how this node takes part in session timers
-    :param plan: where calls go
+    :param gateways: where calls go
     :param routing: which addresses may be sent to
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response of its own
@@ -66,7 +66,7 @@ class Proxy:
         is_open: Callable[[Hop], bool],
         table: CallTable,
         session: SessionTimer,
-        plan: DialPlan,
+        gateways: Gateways,
         routing: Routing,
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
@@ -87,7 +87,9 @@ class Proxy:
         self._table = table
         self._session = session
         self.subscriptions = Subscriptions(now)
-        self._plan = plan
+        self._gateways = gateways
+        self.silent = gateways.silent
+        self.refused = gateways.refused
         self._routing = routing
         self.respond = respond
         self._request = request
@@ -125,8 +127,8 @@ class Proxy:
         :param hops: how often the attempt was shifted
         :param places: where the called user is registered, group by group, the preferred one first; without any, the
             call goes to a gateway
-        :raises ProtocolViolation: 404, no gateway takes the number; 480, it is sips: and none has TLS; 403, a Route
-            leads to somebody else; 482, it is the same call once more
+        :raises ProtocolViolation: no gateway takes it (:meth:`Gateways.targets`); 403, a Route leads to somebody else;
+            482, it is the same call once more
         """
         request, groups = self._targets(invite, target, places)
         breadth = breadth_of(request, max(map(len, groups)))
@@ -254,8 +256,6 @@ class Proxy:
         errand, to, outside = context.errand, target.address, not request.to_tag
         if target.uri is not None:
             request.uri = target.uri
-        elif outside and not errand.to_member and to in self._plan.addresses and not request.has("Route"):
-            request.uri = _at_gateway(request.uri, to, self._plan.transports[to])
         for value in reversed(target.route):
             request.prepend("Route", value)
         if target.flow is not None:
@@ -302,10 +302,7 @@ class Proxy:
         routed = self._routing.checked(request, frozenset())
         if routed is not None:
             return request, ((Target(routed),),)
-        groups = places or [(Target(each),) for each in self._thinning.passing(server, self._gateways(target))]
-        if not groups:
-            raise ProtocolViolation("No Gateway For This Number", 404)
-        return request, groups
+        return request, places or self._thinning.passing(server, self._gateways.targets(target))
 
     def _record(
         self, server: ServerTransaction, request: Request, groups: Sequence[Sequence[Target]], dialogs: Dialogs
@@ -341,20 +338,12 @@ class Proxy:
             self.respond(server, server.request.response(small.status, to_tag=tag, fields=fields))
             return None
 
-    def _gateways(self, target: str) -> Sequence[Address]:
-        """The gateways for a Request-URI; a ``sips:`` one goes on over TLS or not at all (RFC 5630 section 3)."""
-        found = self._plan.route(_user_of(target))
-        if target[:5].lower() != "sips:" or not found:
-            return found
-        secure = [gateway for gateway in found if self._plan.transports[gateway] == "tls"]
-        if not secure:
-            raise ProtocolViolation("SIPS Not Allowed", 480)
-        return secure
-
     def _hop(self, request: Request, target: Target, nearest: int) -> Hop:
         """Which way a request goes to a target: by the port that it must leave by, or as its next URI says."""
         if target.listener is not None:
             return Hop(target.address[0], target.address[1], target.listener)
+        if target.transport is not None:
+            return self._listeners.towards(target.address, target.transport, nearest)
         return self._listeners.way(request, target.address, nearest)
 
     def _beside_the_call(self, request: Request, flow: Hop | None) -> tuple[tuple[Target]]:
@@ -419,23 +408,6 @@ class Proxy:
 def _only(address: Address) -> tuple[tuple[Target]]:
     """One place to go to, as it is."""
     return ((Target(address),),)
-
-
-def _user_of(uri: str) -> str:
-    """What was dialled: the user of a SIP URI, the number of a tel URI."""
-    return uri[4:] if scheme_of(uri) == "tel" else unescape(SipUri.parse(uri).user or "")
-
-
-def _at_gateway(uri: str, gateway: Address, transport: str) -> str:
-    """A Request-URI for a gateway: the same user, at the gateway's address (section 16.5)."""
-    asked = "" if transport == "udp" else f";transport={transport}"
-    if scheme_of(uri) == "tel":
-        return f"sip:{uri[4:].partition(';')[0]}@{host_port(gateway)};user=phone{asked}"
-    parsed = SipUri.parse(uri)
-    phone = ";user=phone" if (parsed.parameters.get("user") or "").lower() == "phone" else ""
-    user = f"{parsed.user}@" if parsed.user else ""
-    scheme, asked = ("sips", "") if parsed.scheme == "sips" else ("sip", asked)
-    return f"{scheme}:{user}{host_port(gateway)}{phone}{asked}"
 
 
 def _is_secure(request: Request) -> bool:

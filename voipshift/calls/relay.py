@@ -183,7 +183,7 @@ class Relay:
         call.decision = None
         if call.is_over:
             return
-        call.gateways = list(terminals or self._plan.route(call.called))
+        call.gateways = list(terminals or self._plan.addresses(call.called))
         if call.gateways:
             self.take(call, Side.NODE, callstate.ACCEPTED)
         else:

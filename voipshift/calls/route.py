@@ -67,7 +67,7 @@ class Routing:
     """
 
     def __init__(
-        self, ours: frozenset[Address], gateways: frozenset[Address], is_member: Callable[[Address], bool], seals: Seals
+        self, ours: frozenset[Address], gateways: Container[Address], is_member: Callable[[Address], bool], seals: Seals
     ) -> None:
         self._ours = ours
         self._gateways = gateways

@@ -10,10 +10,11 @@ A call that is left out goes to the next gateway for its number.  Pure: the rand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from voipshift.calls.context import ResponseContext
+from voipshift.calls.location import Target
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.layer import ClientTransaction, ServerTransaction
@@ -22,6 +23,10 @@ from voipshift.sip.overload import ANNOUNCEMENT, feedback
 
 #: Requests of a gateway after which what was counted weighs half.
 HALF_LIFE = 200
+
+
+#: Gateways that a call may go to, one after the other.
+Gateways = Sequence[tuple[Target]]
 
 
 class _Gateway:
@@ -49,42 +54,42 @@ class _Gateway:
 class Thinning:
     """What the gateways told.
 
-    :param gateways: those that are asked to tell; nobody else is listened to, so that the table is as long as this
+    :param is_asked: whether somebody at an address is asked to tell; nobody else is listened to
     :param exempt: whether a call is never left out
     :ivar left_out: calls that were not sent to the gateway that came first
     """
 
     def __init__(
         self,
-        gateways: Iterable[Address],
+        is_asked: Callable[[Address], bool],
         *,
         exempt: Callable[[ServerTransaction], bool],
         now: Callable[[], float],
         random: Random,
     ) -> None:
-        self._gateways = frozenset(gateways)
+        self._is_asked = is_asked
         self._exempt = exempt
         self._now = now
         self._random = random
         self._told: dict[Address, _Gateway] = {}
         self.left_out = 0
 
-    def passing(self, invite: ServerTransaction, gateways: Sequence[Address]) -> Sequence[Address]:
+    def passing(self, invite: ServerTransaction, gateways: Gateways) -> Gateways:
         """Those of the gateways, in their order, that a call may go to.
 
         :raises ProtocolViolation: 503, it may go to none of them (section 5.7: without Retry-After)
         """
-        if not self._told or not gateways or self._exempt(invite):
+        if not self._told or self._exempt(invite):
             return gateways
         now = self._now()
-        passing = [gateway for gateway in gateways if self._passes(gateway, now)]
+        passing = [gateway for gateway in gateways if self._passes(gateway[0].address, now)]
         if not passing:
             raise ProtocolViolation("Gateways Overloaded", 503)
         return passing
 
     def announcement(self, gateway: Address, context: ResponseContext) -> str:
         """What goes into our Via of a request that is about to go to somebody; nothing to one that is no gateway."""
-        if gateway not in self._gateways:
+        if not self._is_asked(gateway):
             return ""
         known = self._told.get(gateway)
         if known is not None and self._now() < known.until:
@@ -97,7 +102,7 @@ class Thinning:
             return
         gateway = client.destination[:2]
         told = feedback(response.via)
-        if told is None or gateway not in self._gateways:
+        if told is None or not self._is_asked(gateway):
             return
         known = self._told.get(gateway)
         if known is None:

@@ -51,7 +51,7 @@ class Neighbours:
 
         :param but: who asked
         """
-        return tuple(address for address in self._plan.route(number) if address not in but)
+        return tuple(address for address in self._plan.addresses(number) if address not in but)
 
 
 def passed_on(request: LocationRequest, asker: Address) -> LocationRequest | None:

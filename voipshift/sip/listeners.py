@@ -43,6 +43,7 @@ class Listeners:
     :ivar places: their addresses, by listener
     :ivar doors: what kind each is: ``sip/udp``
     :ivar reliable: whether its transport is
+    :ivar ways: the transports of all, each with whether over IPv6
     """
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
@@ -58,6 +59,7 @@ class Listeners:
         self._way: dict[tuple[str, bool], int] = {}
         for number, each in enumerate(listeners):
             self._way.setdefault((each.transport, ":" in each.place[0]), number)
+        self.ways = frozenset(self._way)
 
     @property
     def identity(self) -> dict[str, Address]:

@@ -93,10 +93,9 @@ class Gate(Protocol):
 
 
 class Registrar(Protocol):
-    """Who knows where users are (:class:`voipshift.calls.registration.Registrar`)."""
+    """Who registers users (:class:`voipshift.calls.registration.Registrar`)."""
 
     def register(self, transaction: ServerTransaction) -> None: ...
-    def find(self, target: str) -> Deferred[Any] | None: ...
 
 
 class Carrier(Protocol):
@@ -136,7 +135,8 @@ class Portal:
     :param anybody: anybody may call
     :param gate: who says who all others are
     :param marks: by what a caller who is known marks a call as an emergency
-    :param registrar: who knows where users are; None where REGISTER is not served
+    :param registrar: who registers them; None where REGISTER is not served
+    :param find: where a called user is; None where nobody need be asked
     :param group_full: True when a call attempt would be refused right now
     """
 
@@ -159,6 +159,7 @@ class Portal:
         gate: Gate,
         registrar: Registrar | None,
         marks: Marks,
+        find: Callable[[str], Deferred[Any] | None],
         identify_self: bool,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
@@ -181,6 +182,7 @@ class Portal:
         self._gate = gate
         self._registrar = registrar
         self._marks = marks
+        self._find = find
         self._identify_self = identify_self
         self._now = now
         self._octets = octets
@@ -240,7 +242,7 @@ class Portal:
 
     def _deliver(self, transaction: ServerTransaction) -> None:
         target = transaction.request.uri
-        found = None if self._registrar is None else self._registrar.find(target)
+        found = self._find(target)
         if found is None:
             self._carrier.deliver(transaction, target, ())
             return
@@ -358,7 +360,7 @@ class Portal:
 
     def _arrived(self, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
         """The client of a call that this node has accepted is here: see where the called user is, and carry it."""
-        found = None if self._registrar is None else self._registrar.find(target)
+        found = self._find(target)
         if found is None:
             self._carry((), invite, target, lease, hops)
             return

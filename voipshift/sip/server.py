@@ -159,7 +159,7 @@ class SipServer:
             absorbed = self.layer.absorb(octets, now)
             if absorbed is not None:
                 self._perform(absorbed)
-                self._keep_time()
+                self.keep_time()
                 return
         source = Hop(address[0], address[1], listener)
         try:
@@ -177,7 +177,7 @@ class SipServer:
             self._not_sip(listener, octets, address, violation.reason)
             return
         self._perform(effects)
-        self._keep_time()
+        self.keep_time()
 
     def undelivered(self, listener: int, octets: bytes) -> None:
         """No connection could be opened for a message that was to leave by a listener: a request of ours is sent by
@@ -193,7 +193,7 @@ class SipServer:
             self._perform(self._send_by(transaction, correspondent.plain))
         else:
             self._perform(self.layer.undeliverable(transaction, self._now()))
-        self._keep_time()
+        self.keep_time()
 
     # What the transactions' users do.
 
@@ -202,12 +202,12 @@ class SipServer:
         if self._control is not None:
             self._control.tell(response)
         self._perform(self.layer.respond(transaction, response, self._now()))
-        self._keep_time()
+        self.keep_time()
 
     def keep(self, transaction: ServerTransaction, response: Response) -> None:
         """Take over a response to an INVITE that another node has sent."""
         self._perform(self.layer.keep(transaction, response, self._now()))
-        self._keep_time()
+        self.keep_time()
 
     def refuse(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a final response of the node's own that is not repeated unless the client asks again."""
@@ -216,7 +216,7 @@ class SipServer:
         if self._control is not None:
             self._control.tell(response)
         self._perform(self.layer.respond(transaction, response, self._now(), repeat=False))
-        self._keep_time()
+        self.keep_time()
 
     def request(self, request: Request, to: Hop, correspondent: Correspondent) -> ClientTransaction:
         """Send a request in a client transaction of its own; its responses go to the correspondent."""
@@ -228,13 +228,13 @@ class SipServer:
                 transaction.user = Enlarged(correspondent, to)
                 effects = self._send_by(transaction, larger)
         self._perform(effects)
-        self._keep_time()
+        self.keep_time()
         return transaction
 
     def cancel(self, transaction: ClientTransaction) -> None:
         """Cancel an INVITE, as soon as it has had a provisional response (section 9.1)."""
         self._perform(self.layer.cancel(transaction, self._now()))
-        self._keep_time()
+        self.keep_time()
 
     def send(self, octets: bytes, to: Hop) -> None:
         """Send octets without a transaction."""
@@ -295,7 +295,7 @@ class SipServer:
             elif isinstance(effect, Acknowledged):
                 self._acknowledged(effect.request, effect.source)
 
-    def _keep_time(self) -> None:
+    def keep_time(self) -> None:
         """Set the one timer, never later than anybody's next deadline."""
         deadline = self.layer.timers.next
         for timetable in self._timetables:

@@ -17,12 +17,12 @@ from voipshift import config
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.workload import Workload
-from voipshift.calls.dialplan import DialPlan, Gateway
 from voipshift.calls.table import Call, CallTable
 from voipshift.delegation.chain import Delegation
 from voipshift.errors import ConfigurationError
 from voipshift.h323 import require
 from voipshift.node import Address
+from voipshift.wiring.gateways import plan_of
 from voipshift.wiring.reception import Reception
 
 if TYPE_CHECKING:
@@ -89,15 +89,6 @@ class Absent:
 
     def stop(self) -> None:
         """There is nothing to stop."""
-
-
-def plan_of(settings: config.Settings, protocol: str) -> DialPlan:
-    """Where the calls of a protocol go."""
-    return DialPlan(
-        Gateway(gateway.address, gateway.prefixes, gateway.transport)
-        for gateway in settings.gateways
-        if gateway.protocol == protocol
-    )
 
 
 def call_signalling(

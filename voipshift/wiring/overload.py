@@ -70,11 +70,14 @@ def _exempt(settings: config.Settings, trusts: Callable[[str], bool]) -> Callabl
 
 
 def thinning_of(
-    settings: config.Settings, trusts: Callable[[str], bool], now: Callable[[], float], random: Random
+    settings: config.Settings,
+    is_asked: Callable[[Address], bool],
+    trusts: Callable[[str], bool],
+    now: Callable[[], float],
+    random: Random,
 ) -> Thinning:
     """What the gateways say of their own overload."""
-    gateways = [each.address for each in settings.gateways if each.protocol == "sip" and each.overload_control]
-    return Thinning(gateways, exempt=_exempt(settings, trusts), now=now, random=random)
+    return Thinning(is_asked, exempt=_exempt(settings, trusts), now=now, random=random)
 
 
 def control_of(rooms: Rooms, wall: Callable[[], float]) -> Control:

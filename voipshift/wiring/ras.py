@@ -97,7 +97,7 @@ def gatekeeper(
         return address in own or any(address in member.doors.values() for member in members)
 
     def locate(alias: str) -> Deferred[bool]:
-        return terminals.find(alias).addCallback(lambda found: bool(found or plan.route(alias)))
+        return terminals.find(alias).addCallback(lambda found: bool(found or plan.addresses(alias)))
 
     def standing() -> Standing:
         at, workload = now(), rooms.workload

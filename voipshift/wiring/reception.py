@@ -17,6 +17,7 @@ from voipshift.balance.members import Members
 from voipshift.calls.location import Binding, Location
 from voipshift.calls.registrar import Limits
 from voipshift.calls.registration import Registrar, Settle
+from voipshift.calls.whereabouts import Find
 from voipshift.errors import ConfigurationError
 from voipshift.group.keys import Keys
 from voipshift.node import Address
@@ -78,6 +79,7 @@ class Reception:
     :param listeners: the ports of the node
     :param settle: decides where a client is registered, where registrations are shifted
     :param is_open: whether a connection of the node's is still there
+    :param gateway_hosts: where the gateways are now
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
     :ivar location: where registrations are kept; None where the node keeps none
@@ -100,6 +102,7 @@ class Reception:
         listeners: Listeners,
         settle: Settle,
         is_open: Callable[[Hop], bool],
+        gateway_hosts: Callable[[], frozenset[str]],
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
         wall: Callable[[], float],
@@ -109,6 +112,7 @@ class Reception:
         self._name = settings.node.name
         self._members = members
         self._gateways = frozenset(gateway.address[0] for gateway in settings.gateways)
+        self._gateway_hosts = gateway_hosts
         self._now = now
         self._wall = wall
         self._log = Logger()
@@ -150,6 +154,11 @@ class Reception:
                 wall=wall,
             )
 
+    @property
+    def find(self) -> Find | None:
+        """Where a user is registered; None where nobody is."""
+        return None if self.registrar is None else self.registrar.find
+
     def start(self) -> None:
         """Open the store."""
         if self._store is not None:
@@ -166,8 +175,10 @@ class Reception:
 
     def _is_known(self, host: str) -> bool:
         """Whether an address is a gateway's or a member's."""
-        return host in self._gateways or any(
-            host == place[0] for member in self._members for place in member.doors.values()
+        return (
+            host in self._gateways
+            or host in self._gateway_hosts()
+            or any(host == place[0] for member in self._members for place in member.doors.values())
         )
 
     def _through(self, binding: Binding) -> Address | None:

@@ -7,20 +7,30 @@ from typing import Any
 
 from voipshift import config
 from voipshift.errors import ConfigurationError
+from voipshift.node import Address
 from voipshift.sip.server import SipServer
 from voipshift.sip.streams import Streams
 from voipshift.sip.tls import Credentials
 
 
-def streams_of(settings: config.Settings, reactor: Any, sip: SipServer, trusted: Callable[[str], bool]) -> Streams:
-    """The stream connections of a node, none yet."""
-    domains = {gateway.address: gateway.domain or gateway.address[0] for gateway in settings.gateways}
+def streams_of(
+    settings: config.Settings,
+    reactor: Any,
+    sip: SipServer,
+    trusted: Callable[[str], bool],
+    domain_of: Callable[[Address], str],
+) -> Streams:
+    """The stream connections of a node, none yet.
+
+    :param domain_of: whose certificate is expected at an address that is not a gateway's by the configuration
+    """
+    domains = {gateway.address: gateway.domain for gateway in settings.gateways if gateway.domain is not None}
     return Streams(
         reactor=reactor,
         received=sip.received,
         undelivered=sip.undelivered,
         trusted=trusted,
-        domain_of=lambda address: domains.get(address, address[0]),
+        domain_of=lambda address: domains.get(address) or domain_of(address),
     )
 
 

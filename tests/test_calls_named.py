@@ -1,0 +1,140 @@
+"""Gateways that are known by a domain name (RFC 3263), and names in the dialogs of their calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.dnsnet import Zone
+from tests.sipnet import GATEWAY, HERE, SPARE, Peer, SipNetTestCase
+from voipshift.node import Address
+from voipshift.sip.locate import Naptr, Records, Srv
+from voipshift.wiring import gateways
+
+CARRIER = ("carrier.example.net", 0)
+ZONE: dict[tuple[str, str], Records] = {
+    ("carrier.example.net", "NAPTR"): (Naptr(10, 10, "s", "SIP+D2U", "_sip._udp.carrier.example.net"),),
+    ("_sip._udp.carrier.example.net", "SRV"): (Srv(1, 0, 5060, "one.example.net"), Srv(2, 0, 5060, "two.example.net")),
+    ("one.example.net", "A"): (GATEWAY[0],),
+    ("two.example.net", "A"): (SPARE[0],),
+    ("ours.example.net", "A"): (HERE[0],),
+}
+
+
+class NamedTestCase(SipNetTestCase):
+    """A node whose DNS is a zone, and a carrier with two servers."""
+
+    gateways: tuple[tuple[Address, tuple[str, ...]], ...] = ((CARRIER, ("",)),)
+
+    def setUp(self) -> None:
+        """Nothing is known of the carrier yet."""
+        super().setUp()
+        self.zone = Zone(ZONE)
+        zone = self.zone
+
+        class Resolver:
+            """In place of the door."""
+
+            def __init__(self, *given: Any) -> None:
+                self.ask = zone.ask
+
+        self.patch(gateways, "Dns", Resolver)
+        self.spare = Peer(self.network, SPARE, "spare")
+        self.here = self.node(gateways=self.gateways)
+
+    def invite(self, uri: str = "sip:100@192.0.2.1") -> Any:
+        """The phone calls."""
+        invite = self.phone.request("INVITE", uri)
+        self.phone.say(invite, HERE)
+        return invite
+
+
+class GatewayTest(NamedTestCase):
+    """Calls to the carrier."""
+
+    def test_it_gets_its_calls_by_its_name(self) -> None:
+        """At the address that SRV prefers, with the domain in the Request-URI."""
+        self.invite()
+        self.assertEqual(self.gateway.asked("INVITE").uri, "sip:100@carrier.example.net")
+        asked = ["NAPTR carrier.example.net", "SRV _sip._udp.carrier.example.net"]
+        self.assertEqual(self.zone.take(), [*asked, "A one.example.net", "A two.example.net"])
+
+    def test_names_are_looked_up_once(self) -> None:
+        """Not for the next call."""
+        self.call()
+        self.zone.take()
+        self.call(call_id="call-2")
+        self.assertEqual(self.zone.take(), [])
+
+    def test_a_call_waits_for_dns(self) -> None:
+        """Its slot is kept; the client is told 100 in the meantime, and others are served."""
+        self.zone.held = True
+        self.invite()
+        self.network.advance(0.3)
+        self.phone.told(100)
+        self.assertEqual(len(self.here.leases) + len(self.here.table), 1)
+        self.phone.say(self.phone.request("OPTIONS", "sip:192.0.2.1", call_id="other"), HERE)
+        self.phone.told(200, "OPTIONS")
+        self.zone.release()
+        self.network.settle()
+        self.gateway.answer(self.gateway.asked("INVITE"), 200)
+        self.phone.told(200)
+        self.assertEqual((len(self.here.leases), len(self.here.table)), (0, 1))
+
+    def test_a_call_that_is_cancelled_while_it_waits(self) -> None:
+        """It ends at once; nothing goes to the carrier when DNS answers."""
+        self.zone.held = True
+        invite = self.invite()
+        cancel = self.phone.request("CANCEL", invite.uri)
+        cancel.set("Via", str(invite.via))
+        self.phone.say(cancel, HERE)
+        self.assertEqual(self.phone.words(), ["200 CANCEL", "487 INVITE"])
+        self.zone.release()
+        self.network.settle()
+        self.assertEqual((self.gateway.words(), len(self.here.leases), len(self.here.table)), ([], 0, 0))
+
+    def test_the_next_address_after_a_failure(self) -> None:
+        """Section 4.3: 503, and silence."""
+        for status in (503, None):
+            invite = self.phone.request("INVITE", "sip:100@192.0.2.1", call_id=f"{status}")
+            self.phone.say(invite, HERE)
+            if status is None:
+                self.network.advance(2.01)
+                self.gateway.words()
+            else:
+                self.gateway.answer(self.gateway.asked("INVITE"), status)
+                self.gateway.asked("ACK")
+            tried = self.spare.asked("INVITE")
+            self.assertEqual(tried.uri, "sip:100@carrier.example.net")
+            self.spare.answer(tried, 486)
+            self.spare.asked("ACK")
+            self.phone.words()
+
+    def test_a_name_that_leads_nowhere(self) -> None:
+        """500, and no call is left."""
+        for silent in (True, False):
+            self.zone.records.clear()
+            self.zone.silent = silent
+            self.clock.advance(60)
+            self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1", call_id=f"{silent}"), HERE)
+            self.phone.told(500)
+            self.assertEqual((len(self.here.table), len(self.here.leases)), (0, 0))
+
+    def test_a_bye_of_the_carrier(self) -> None:
+        """From whichever address; the call ends."""
+        invite, _ = self.call()
+        self.gateway.say(self.gateway.back("BYE", invite), HERE)
+        self.phone.answer(self.phone.asked("BYE"), 200)
+        self.gateway.told(200, "BYE")
+        self.assertEqual(len(self.here.table), 0)
+
+
+class LoopTest(NamedTestCase):
+    """A gateway whose name leads to this node."""
+
+    gateways = ((("ours.example.net", 5060), ("",)), (SPARE, ("",)))
+
+    def test_a_name_of_this_nodes_own(self) -> None:
+        """It is passed over: the call does not come back."""
+        self.invite()
+        self.spare.asked("INVITE")
+        self.assertEqual(len([1 for _, to, octets in self.network.sent if to == HERE and octets[:6] == b"INVITE"]), 1)

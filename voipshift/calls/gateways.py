@@ -1,0 +1,187 @@
+"""The gateways of a node as they are now: at which addresses each is, and which of them a call is sent to.
+
+One that is configured by a domain name has the addresses that DNS gives it (RFC 3263), in the order drawn for each
+call, and gets its calls by that name; those that are known to be down come last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from voipshift.calls.dialplan import MAX_TRIES, DialPlan, Gateway
+from voipshift.calls.location import Target
+from voipshift.calls.numbering import dialled
+from voipshift.calls.watch import Watch
+from voipshift.errors import ProtocolViolation
+from voipshift.node import Address
+from voipshift.sip.locate import Place, Try
+from voipshift.sip.message import Response
+from voipshift.sip.uri import SipUri, is_ip_address, scheme_of, write_host
+
+#: Addresses of one gateway that are tried for one call, so that the next gateway has its chance.
+MAX_PER_GATEWAY = 4
+
+
+class Lookup(Protocol):
+    """Who knows host names (:class:`voipshift.sip.names.Names`)."""
+
+    def known(self, place: Place) -> tuple[Try, ...] | None: ...
+    def look_up(self, place: Place) -> Deferred[tuple[Try, ...]]: ...
+
+
+class Gateways:
+    """All gateways that speak SIP.
+
+    :param plan: which of them take a number
+    :param names: the addresses behind their names
+    :param watch: who of them answers
+    """
+
+    def __init__(self, plan: DialPlan, names: Lookup, watch: Watch) -> None:
+        self._plan = plan
+        self._names = names
+        self._watch = watch
+        self._fixed: dict[Gateway, tuple[Try, ...]] = {
+            gateway: (Try(gateway.transport or "udp", gateway.address),)
+            for gateway in plan.gateways
+            if is_ip_address(gateway.address[0])
+        }
+        #: Where each was found last; requests of dialogs may go there.
+        self._places: dict[Gateway, tuple[Try, ...]] = dict(self._fixed)
+        self._addresses = self._all_addresses()
+
+    def __contains__(self, address: object) -> bool:
+        """Whether an address is a gateway's."""
+        return address in self._addresses
+
+    def is_controlled(self, address: Address) -> bool:
+        """Whether an address is that of a gateway that can say when it is overloaded."""
+        return address in self._controlled
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts of all of them."""
+        return self._hosts
+
+    def look_up(self, uri: str) -> Deferred[None] | None:
+        """Look up the names of the gateways that take a call; None where nothing need be looked up.
+
+        It never fails; who cancels it waits no longer.
+        """
+        try:
+            wanted = dialled(uri)
+        except ProtocolViolation:
+            return None
+        secure = _is_secure(uri)
+        route = self._plan.route(self._plan.number(wanted))
+        unknown = [_place(gateway, secure) for gateway in route if self._tries(gateway, secure) is None]
+        waiting = [self._names.look_up(place) for place in unknown]
+        return _all(waiting) if waiting else None
+
+    def targets(self, uri: str) -> list[tuple[Target]]:
+        """Where a call for a Request-URI is tried, one after the other.
+
+        :raises ProtocolViolation: 404, no gateway takes the number; 480, it is ``sips:`` and none has TLS (RFC 5630
+            section 3); 500, the gateways' names lead nowhere
+        """
+        wanted = dialled(uri)
+        number = self._plan.number(wanted)
+        route = self._plan.route(number)
+        if not route:
+            raise ProtocolViolation("No Gateway For This Number", 404)
+        secure = _is_secure(uri)
+        if secure:
+            route = tuple(gateway for gateway in route if _may_be_secure(gateway))
+            if not route:
+                raise ProtocolViolation("SIPS Not Allowed", 480)
+        user, phone = _called(uri)
+        found: list[Target] = []
+        down: list[Target] = []
+        for gateway in route:
+            written = gateway.written(number)
+            there = _at_gateway(gateway, user if written is None else written, phone, secure)
+            for each in (self._tries(gateway, secure) or ())[:MAX_PER_GATEWAY]:
+                target = Target(each.address, there, transport=each.transport, gateway=True)
+                (down if self._watch.is_down(each) else found).append(target)
+        if not found and not down:
+            raise ProtocolViolation("No Gateway Can Be Found", 500)
+        return [(target,) for target in (found + down)[:MAX_TRIES]]
+
+    def silent(self, target: Target) -> None:
+        """A request was not answered there at all."""
+        self._watch.silent(_there(target))
+
+    def refused(self, target: Target, response: Response) -> None:
+        """A request was answered with 503 there."""
+        self._watch.doubt(_there(target), response)
+
+    def located(self, gateway: Gateway, then: Callable[[tuple[Try, ...]], None]) -> None:
+        """Hand over where a gateway is, as soon as that is known."""
+        tries = self._tries(gateway, False)
+        if tries is not None:
+            then(tries)
+        else:
+            found = self._names.look_up(_place(gateway, False))
+            found.addCallback(lambda _: then(self._tries(gateway, False) or ()))
+
+    def _tries(self, gateway: Gateway, secure: bool) -> tuple[Try, ...] | None:
+        """Where a gateway is; None where that must be looked up."""
+        fixed = self._fixed.get(gateway)
+        if fixed is not None:
+            return fixed
+        tries = self._names.known(_place(gateway, secure))
+        if tries and frozenset(tries) != frozenset(self._places.get(gateway, ())):
+            self._places[gateway] = tries
+            self._addresses = self._all_addresses()
+        return tries
+
+    def _all_addresses(self) -> frozenset[Address]:
+        found = frozenset(each.address for tries in self._places.values() for each in tries)
+        self._controlled = found.intersection(
+            each.address for gateway, tries in self._places.items() if gateway.overload_control for each in tries
+        )
+        self._hosts = frozenset(host for host, _ in found)
+        return found
+
+
+def _all(waiting: list[Deferred[tuple[Try, ...]]]) -> Deferred[None]:
+    """Fires when all have."""
+    first, *others = waiting
+    return first.addCallback(lambda _: _all(others) if others else None)
+
+
+def _there(target: Target) -> Try:
+    return Try(target.transport or "udp", target.address)
+
+
+def _place(gateway: Gateway, secure: bool) -> Place:
+    host, port = gateway.address
+    return Place(host, port or None, gateway.transport, secure)
+
+
+def _may_be_secure(gateway: Gateway) -> bool:
+    return gateway.transport == "tls" or (gateway.transport is None and not is_ip_address(gateway.address[0]))
+
+
+def _is_secure(uri: str) -> bool:
+    return uri[:5].lower() == "sips:"
+
+
+def _called(uri: str) -> tuple[str, bool]:
+    """The user part of a Request-URI, and whether it is said to be a telephone number."""
+    if scheme_of(uri) == "tel":
+        return uri[4:].partition(";")[0], True
+    parsed = SipUri.parse(uri)
+    return parsed.user or "", (parsed.parameters.get("user") or "").lower() == "phone"
+
+
+def _at_gateway(gateway: Gateway, user: str, phone: bool, secure: bool) -> str:
+    """A Request-URI for a gateway: the number as it reads it, at its name or address (section 16.5)."""
+    host, port = gateway.address
+    asked = "" if secure or gateway.transport in (None, "udp") else f";transport={gateway.transport}"
+    scheme = "sips" if secure else "sip"
+    at = f"{user}@" if user else ""
+    return f"{scheme}:{at}{write_host(host, port or None)}{';user=phone' if phone else ''}{asked}"
