@@ -66,6 +66,36 @@ class CallerTest(AccessTestCase):
         self.phone.told(407)
         self.assertEqual((node.delegation.counts["attempts"], self.gateway.words()), (0, []))
 
+    def test_a_user_calls_by_its_own_name(self) -> None:
+        """From must be the user whose password it was, of whatever domain; or nobody in particular (RFC 3323)."""
+        self.user("+4930")
+        self.registrar()
+        for number, (sender, username, status) in enumerate([
+            ("<sip:alice@192.0.2.1>", "alice", 0),
+            ("<sip:%61lice@elsewhere.example>", "alice", 0),
+            ('"Anonymous" <sip:anonymous@anonymous.invalid>', "alice", 0),
+            ("<tel:+49-30>", "+4930", 0),
+            ("<sip:bob@192.0.2.1>", "alice", 403),
+            ("<sip:192.0.2.1>", "alice", 403),
+            ("<sip:anonymous@192.0.2.1>", "alice", 403),
+            ("<tel:+4930>", "alice", 403),
+            ("<mailto:alice@x>", "alice", 403),
+        ]):  # fmt: skip
+            asked = self.invite(sender=f"{sender};tag=a", call_id=f"c{number}")
+            again = authorized(asked, self.acknowledge(asked, 407), username=username)
+            self.phone.say(again, HERE)
+            if status:
+                self.phone.told(status)
+            else:
+                self.gateway.asked("INVITE")
+
+    def test_an_operator_may_let_users_call_by_any_name(self) -> None:
+        """``callers = "any"``."""
+        self.registrar(callers="any")
+        asked = self.invite(sender="<sip:bob@192.0.2.1>;tag=a")
+        self.phone.say(authorized(asked, self.acknowledge(asked, 407)), HERE)
+        self.gateway.asked("INVITE")
+
     def test_who_is_trusted_is_not_asked(self) -> None:
         """Gateways and neighbours, by list."""
         self.registrar(trusted=PHONES)

@@ -248,6 +248,15 @@ class NowhereToGoTest(SipNetTestCase):
                 self.phone.told(403)
         self.assertEqual(len(node.table), 0)
 
+    def test_a_route_to_strangers_is_refused_before_anybody_is_asked(self) -> None:
+        """At the entry: no 302 sends the client to another node that can only say the same."""
+        asks = self.introduce(self.node(limit=0))
+        for uri in ("sip:100@example.org", "sip:100@192.0.2.1", "tel:100"):
+            routes = [("Route", "<sip:192.0.2.1;lr>, <sip:203.0.113.9;lr>")]
+            self.phone.say(self.phone.request("INVITE", uri, to="<sip:b@x>", fields=routes), HERE)
+            self.phone.told(403)
+        self.assertEqual(asks.sent, [])
+
     def test_a_route_to_a_gateway_is_followed(self) -> None:
         """A Route that names a gateway is an instruction (16.4); ours are taken off."""
         self.node()

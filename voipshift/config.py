@@ -309,6 +309,7 @@ class AccessSettings:
     trusted: tuple[IPNetwork, ...] = key(several(network), default=())
     open: bool = key(boolean, default=False)
     users: str | None = key(_users, default=None)
+    callers: Literal["own", "any"] = key(one_of("own", "any"), default="own")
     realm: str = key(_realm, default="voipshift")
     digest: tuple[Literal["SHA-256", "MD5"], ...] = key(
         several(one_of("SHA-256", "MD5"), at_least=1), default=("SHA-256", "MD5")

@@ -183,6 +183,13 @@ class Proxy:
                 request.prepend("Record-Route", value)
         self._forward(transaction, request, _only(to), self._to_member(transaction, request))
 
+    def check_route(self, request: Request) -> None:
+        """Make sure that this node or another may carry a call along its Route.
+
+        :raises ProtocolViolation: 403, it leads to somebody who is neither gateway nor member
+        """
+        self._routing.checked(self._routing.without_ours(request), frozenset())
+
     def into_flow(self, invite: ServerTransaction) -> bool:
         """Pass a member's request into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2):
         its seal says that it is a member's.

@@ -22,6 +22,7 @@ from voipshift.sip.auth import Authenticator, Party, Secrets, Users, Verdict
 from voipshift.sip.digest import Credentials
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
+from voipshift.sip.uri import SipUri, TelUri, scheme_of, unescape
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: A stranger's request gets at most so many times its own octets back.
 MOST_GAIN = 2
+#: The host of a From that hides who calls (RFC 3323 section 4.1.1.3).
+ANONYMOUS_HOST = "anonymous.invalid"
 
 Answer = Callable[[ServerTransaction, Response], None]
 
@@ -50,6 +53,7 @@ class Gate:
     """Says who somebody is.
 
     :param users: the store of users; None where there are none, so that strangers cannot become known
+    :param as_anybody: users may call by other names than their own
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
     :param charge: told of each address that sent wrong credentials
@@ -61,6 +65,7 @@ class Gate:
         *,
         authenticator: Authenticator,
         users: Users | None,
+        as_anybody: bool,
         respond: Answer,
         tag: Callable[[Request], str],
         charge: Callable[[str, float], None],
@@ -68,6 +73,7 @@ class Gate:
     ) -> None:
         self._authenticator = authenticator
         self._users = users
+        self._as_anybody = as_anybody
         self._respond = respond
         self._tag = tag
         self._charge = charge
@@ -112,6 +118,8 @@ class Gate:
         verdict = self._authenticator.judge(claim, transaction.request.method, secrets, self._now())
         self.counts[verdict.value] += 1
         if verdict is Verdict.RIGHT:
+            if party is Party.PROXY and not self._as_anybody and not _is_from(transaction.request, claim.username):
+                raise ProtocolViolation("Not Your Address Of Record", 403)
             then(claim.username)
             return
         if verdict is Verdict.WRONG:
@@ -145,6 +153,18 @@ class Gate:
     def _answer(self, transaction: ServerTransaction, status: int, reason: str | None = None) -> None:
         request = transaction.request
         self._respond(transaction, request.response(status, reason, to_tag=self._tag(request)))
+
+
+def _is_from(request: Request, username: str) -> bool:
+    """Whether a request says that it is from that user, of whatever domain, or from nobody in particular (RFC 3323)."""
+    uri = request.from_uri
+    if scheme_of(uri) == "tel":
+        return TelUri.parse(uri).number == username
+    if scheme_of(uri) not in ("sip", "sips"):
+        return False
+    parsed = SipUri.parse(uri)
+    user = unescape(parsed.user or "")
+    return user == username or (user.lower() == "anonymous" and parsed.host == ANONYMOUS_HOST)
 
 
 def _octets_as_it_came(request: Request) -> int:

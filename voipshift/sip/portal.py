@@ -105,6 +105,7 @@ class Carrier(Protocol):
     def deliver(self, transaction: ServerTransaction, target: str, places: Places) -> None: ...
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
     def within(self, transaction: ServerTransaction) -> None: ...
+    def check_route(self, request: Request) -> None: ...
     def into_flow(self, invite: ServerTransaction) -> bool: ...
 
 
@@ -304,6 +305,8 @@ class Portal:
         return self._leases.find(invite.source.host, (uri.user or "")[:MAX_NAME], self._now())
 
     def _decide(self, invite: ServerTransaction, target: str, callee: str, known: bool, *, alone: bool) -> None:
+        if invite.request.has("Route"):
+            self._carrier.check_route(invite.request)
         attempt = self._attempt(invite, target, callee, known)
         if alone or len(target) > MAX_TARGET:
             self._decide_alone(invite, attempt)

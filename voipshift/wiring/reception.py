@@ -129,6 +129,7 @@ class Reception:
                 octets=os.urandom,
             ),
             users=self.users,
+            as_anybody=access.callers == "any",
             respond=respond,
             tag=tag,
             charge=self.sources.charge,
