@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance import members as room
-from voipshift.balance.members import Member, Members
+from voipshift.balance.members import MOST_DOORS, Member, Members
 from voipshift.node import DRAINING, FULL, Load, NodeIdentity
 
 SIP = {"sip/udp": ("192.0.2.7", 5060)}
@@ -189,3 +189,63 @@ class BoundTests(MembersTestCase):
         self.assertEqual([member.name for member in self.members], ["b", "c", "d"])
         self.members.heard(NodeIdentity("e", SIP), load("e"), 3.05)
         self.assertEqual([member.name for member in self.members], ["c", "d", "e"])
+
+
+class SurveyTests(SynchronousTestCase):
+    """Who may be asked is kept from one decision to the next, and is right all the same."""
+
+    def setUp(self) -> None:
+        self.members = Members(here="here", report_interval_s=1.0)
+        self.sequence = 0
+
+    def hear(self, name: str, now: float, flags: int = 0, doors: tuple[str, ...] = ("sip/udp",)) -> None:
+        self.sequence += 1
+        identity = NodeIdentity(name, dict.fromkeys(doors, (name, 5060)))
+        self.members.heard(identity, Load(name, 1, self.sequence, 0.0, 10.0, flags), now)
+
+    def asked(self, now: float, door: str = "sip/udp") -> tuple[str, bool]:
+        """Whom one could ask, and whether all are full."""
+        names = "".join(member.name for member in self.members.candidates(door, set(), now))
+        return names, self.members.all_full(door, now)
+
+    def test_whatever_changes_it(self) -> None:
+        """A flag, a silence, a suspicion, a sign of life, a farewell, another door: each is seen at once."""
+        self.hear("a", 0.0)
+        self.hear("b", 0.5)
+        self.assertEqual(self.asked(1.0), ("ab", False))
+        self.assertIs(self.members.survey("sip/udp", 1.0), self.members.survey("sip/udp", 2.9))
+        self.assertEqual(self.asked(3.0), ("b", False))
+        self.members.learn(Load("b", 1, 50, 1.0, 10.0, FULL), 3.0)
+        self.assertEqual(self.asked(3.0), ("b", True))
+        self.members.suspect("b")
+        self.assertEqual(self.asked(3.1), ("", True))
+        self.members.answered("b", 3.2)
+        self.assertEqual(self.asked(3.2), ("b", True))
+        self.hear("a", 3.3)
+        self.assertEqual(self.asked(3.3), ("ab", False))
+        self.hear("a", 3.4, flags=DRAINING)
+        self.assertEqual(self.asked(3.4), ("b", True))
+        self.hear("a", 3.5, doors=("h225/tcp",))
+        self.assertEqual((self.asked(3.5), self.asked(3.5, "h225/tcp")), (("b", True), ("a", False)))
+        self.members.leave("b")
+        self.assertEqual(self.asked(3.6), ("", True))
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        """Nothing is believed of what was sorted out later."""
+        self.hear("a", 0.0)
+        self.assertEqual(self.asked(3.5), ("", True))
+        self.assertEqual(self.asked(1.0), ("a", False))
+
+    def test_doors_that_nobody_has_are_not_kept(self) -> None:
+        """A member may ask for any word."""
+        self.hear("a", 0.0)
+        for number in range(1000):
+            self.assertEqual(self.asked(0.0, f"door {number}"), ("", True))
+        self.assertLessEqual(len(self.members._surveys), MOST_DOORS)
+
+    def test_whose_an_address_is(self) -> None:
+        """That of whoever says so now."""
+        self.hear("a", 0.0)
+        self.assertEqual((self.members.whose(("a", 5060)), self.members.whose(("b", 5060))), ("a", None))
+        self.members.heard(NodeIdentity("a", {"sip/udp": ("b", 5060)}), Load("a", 2, 1, 0.0, 10.0), 1.0)
+        self.assertEqual((self.members.whose(("a", 5060)), self.members.whose(("b", 5060))), (None, "a"))

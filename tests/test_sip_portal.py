@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 
 from tests.sipnet import GATEWAY, HERE, MEMBER, PHONE, Peer, SipNetTestCase
 from voipshift.errors import Refused
-from voipshift.node import Acceptance, NodeIdentity
+from voipshift.node import Acceptance, Load, NodeIdentity
 
 
 class AnsweredByTheNodeTest(SipNetTestCase):
@@ -323,7 +323,8 @@ class MarkTest(SipNetTestCase):
         node = self.node()
         self.introduce(node)
         second = ("192.0.2.2", 5062)
-        node.members.get("member").doors = {"sip/udp": MEMBER, "sip/udp/second": second}  # type: ignore[union-attr]
+        doors = {"sip/udp": MEMBER, "sip/udp/second": second}
+        node.members.heard(NodeIdentity("member", doors), Load("member", 1, 2, 0.0, 100.0), self.clock.seconds())
         member = Peer(self.network, second, "member")
         self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.2:5062;lease=abc"), HERE)
         self.assertEqual(member.asked("INVITE").uri, "sip:100@192.0.2.2:5062;lease=abc")

@@ -21,7 +21,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python import usage
 
 from voipshift import config
-from voipshift.alarm import Alarm
+from voipshift.balance.leases import Lease
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
 from voipshift.balance.rule import rule_of
@@ -49,6 +49,7 @@ from voipshift.wiring import gateways, h225, overload, tcp
 from voipshift.wiring.clientele import Clientele
 from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
+from voipshift.wiring.lapsing import Lapsing
 from voipshift.wiring.membership import Alone, Grouped, Membership
 from voipshift.wiring.reception import Reception
 from voipshift.wiring.slots import leases_of
@@ -130,6 +131,7 @@ class Node(Service):
         self.streams = tcp.streams_of(settings, reactor, self.sip, self._trusts, terminating.domain_of)
         self.table = CallTable()
         self.leases = leases_of(settings)
+        self._lapsing = Lapsing(reactor, self.leases, self._lapsed)
         interval_s = settings.group.report_interval_s if settings.group else 1.0
         self.workload = workload_of(
             settings,
@@ -140,14 +142,15 @@ class Node(Service):
             now=now(),
         )
         self.members = Members(here=name, report_interval_s=interval_s)
+        self.membership: Membership = Alone()
         self.delegation = Delegation(
             identity=self.identity,
             rule=rule_of(settings.balance),
             workload=self.workload,
             leases=self.leases,
             members=self.members,
-            ask=lambda *asked: self.membership.ask(*asked),
-            withdraw=lambda *given: self.membership.give_back(*given),
+            ask=self.membership.ask,
+            withdraw=self.membership.give_back,
             load=self._load,
             now=now,
             random=random,
@@ -272,9 +275,7 @@ class Node(Service):
         timetables = (self.proxy, self.prober, terminating.watch)
         self.sip.serve(self.portal.requested, self.proxy.acknowledge, timetables, admits, refusals, control)
 
-        self._lapse = Alarm(reactor, self._lapsed)
         self._count: LoopingCall | None = None
-        self.membership: Membership = Alone()
         try:
             self._open_ports()
         except ConfigurationError:
@@ -298,7 +299,8 @@ class Node(Service):
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
         self._signalling += (self.streams, self.h323)
         if settings.group is not None:
-            self.membership = self._membership(settings.group)
+            self.membership = membership = self._membership(settings.group)
+            self.delegation.ask, self.delegation.withdraw = membership.ask, membership.give_back
 
     def _open(self, key: str, address: Address, received: Callable[[bytes, Address], None]) -> DatagramPort:
         try:
@@ -368,7 +370,7 @@ class Node(Service):
         self.membership.stop()
         self._gauge.stop()
         self.sip.stop()
-        self._lapse.stop()
+        self._lapsing.stop()
         self._close_ports()
         waits = [each for each in (released, self.reception.stop()) if each is not None]
         return gatherResults(waits) if waits else None
@@ -385,10 +387,7 @@ class Node(Service):
     def _whose(self, address: Address) -> str | None:
         if address in self._places:
             return self.identity.name
-        for member in self.members:
-            if address in member.doors.values():
-                return member.name
-        return None
+        return self.members.whose(address)
 
     def _trusts(self, host: str) -> bool:
         return self.reception.sources.trusts(host)
@@ -418,9 +417,7 @@ class Node(Service):
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
         load = self.standing.load()
         self.membership.workload_changed(load)
-        deadline = self.leases.next_deadline()
-        if deadline is not None:
-            self._lapse.no_later_than(deadline)
+        self._lapsing.watch()
         return load
 
     def _answered(self, call: Call) -> None:
@@ -437,12 +434,8 @@ class Node(Service):
         self.leases.withdraw(lease)
         self._load()
 
-    def _lapsed(self, now: float) -> float:
-        lapsed = self.leases.lapse(now)
-        if lapsed:
-            for lease in lapsed:
-                self.clientele.clients.lapsed(lease.id)
-            self.membership.tell_lapsed(lapsed)
-            self._load()
-        deadline = self.leases.next_deadline()
-        return math.inf if deadline is None else deadline
+    def _lapsed(self, lapsed: list[Lease]) -> None:
+        for lease in lapsed:
+            self.clientele.clients.lapsed(lease.id)
+        self.membership.tell_lapsed(lapsed)
+        self._load()

@@ -115,6 +115,7 @@ class Members:
         self.dead_after_s = silence_s(report_interval_s, 0)
         self._members: dict[str, Member] = {}
         self._surveys: dict[str, Survey] = {}
+        self._places: dict[Address, str] = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -125,6 +126,10 @@ class Members:
     def get(self, name: str) -> Member | None:
         """The member of that name, dead or alive."""
         return self._members.get(name)
+
+    def whose(self, address: Address) -> str | None:
+        """The name of the member that has a door at that address, dead or alive."""
+        return self._places.get(address)
 
     def heard(self, identity: NodeIdentity, load: Load, now: float) -> None:
         """A member spoke of itself: it is alive, and has these doors.
@@ -137,7 +142,7 @@ class Members:
             if name != self.here and self._room_for_one_more(now):
                 self._members[name] = Member(identity, load, now)
                 self.dead_after_s = silence_s(self._interval_s, len(self._members))
-                self._surveys.clear()
+                self._doors_changed()
             return
         said = load[1:3]
         if said <= member.said:
@@ -145,7 +150,7 @@ class Members:
         member.said = said
         if member.doors != identity.doors:
             member.doors = identity.doors
-            self._surveys.clear()
+            self._doors_changed()
         self._is_there(member, now)
         if said > member.load[1:3]:
             self._believe(member, load)
@@ -227,6 +232,10 @@ class Members:
             return State.DEAD
         return State.SUSPECT if member.suspect else State.ALIVE
 
+    def _doors_changed(self) -> None:
+        self._surveys.clear()
+        self._places = {place: member.name for member in self._members.values() for place in member.doors.values()}
+
     def _is_there(self, member: Member, now: float) -> None:
         """It spoke: whatever was believed of it, it lives."""
         if member.suspect or member.heard <= now - self.dead_after_s:
@@ -246,5 +255,5 @@ class Members:
         if self.state(oldest.name, now) is not State.DEAD:
             return False
         del self._members[oldest.name]
-        self._surveys.clear()
+        self._doors_changed()
         return True

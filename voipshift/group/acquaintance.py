@@ -71,11 +71,6 @@ class Acquaintance:
         self._stated = stated
         self._left = left
 
-    @property
-    def next(self) -> float:
-        """When :meth:`due` has something to do; a lower bound."""
-        return self._peers.next
-
     def due(self, now: float) -> None:
         """Greet, settle and forget whom it is time for."""
         if self._peers.next <= now + 1e-6:

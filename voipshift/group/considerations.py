@@ -16,6 +16,8 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
+from twisted.python.failure import Failure
+
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.group.messages import Ask, Kind, encode_answer, encode_pending
 from voipshift.group.peer import FRESH_INTERVALS, Peer
@@ -23,7 +25,6 @@ from voipshift.node import Acceptance, CallAttempt, Load
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-    from twisted.python.failure import Failure
 
 #: Asks that are remembered, some 400 octets each: five seconds of 10 000 a second.
 MOST_CONSIDERED = 50_000
@@ -52,6 +53,7 @@ class Considered:
         self.attempt = attempt
         self.forget_at = forget_at
         self.state = State.CONSIDERED
+        #: What ends with an outcome; nothing once it has.
         self.work: Deferred[None] | None = None
         self.answer = b""
         self.acceptance: Acceptance | None = None
@@ -98,9 +100,9 @@ class Considerations:
             raise ProtocolViolation("expired")
         considered = self._remember(peer, ask.number, ask.attempt.id, now + left_s)
         work = self._consider(ask.attempt, ask.path, left_s, partial(self._pending, considered), ask.entry)
-        considered.work = work.addCallbacks(
-            self._accepted, self._failed, callbackArgs=(considered,), errbackArgs=(considered,)
-        ).addErrback(self._surfaced)
+        considered.work = work.addBoth(self._ended, considered)
+        if considered.state is not State.CONSIDERED:
+            considered.work = None
 
     def withdrawn(self, peer: Peer, number: int, attempt: bytes, now: float) -> None:
         """A member does not want any more what it asked; saying so twice changes nothing."""
@@ -130,6 +132,16 @@ class Considerations:
             self._say(considered.peer, Kind.ANSWER, considered.answer)
         else:
             self._pending(considered)
+
+    def _ended(self, outcome: Acceptance | Failure, considered: Considered) -> None:
+        """The chain of an attempt ends here."""
+        try:
+            if isinstance(outcome, Failure):
+                self._failed(outcome, considered)
+            else:
+                self._accepted(outcome, considered)
+        except Exception:
+            self._surfaced(Failure())
 
     def _accepted(self, acceptance: Acceptance, considered: Considered) -> None:
         if considered.state is State.CONSIDERED:

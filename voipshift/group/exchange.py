@@ -350,11 +350,13 @@ class Exchange:
     # The one timer.
 
     def _next(self) -> float:
-        return min(self._asks.next, self._agenda.next, self._acquaintance.next, self._reports.next)
+        return min(self._asks.next, self._agenda.next, self._peers.next, self._reports.next)
 
     def _arm(self) -> None:
         """Have the alarm ring no later than the earliest deadline; one that rings too early does no harm."""
-        self._alarm.no_later_than(self._next())
+        at = self._alarm.at
+        if self._asks.next < at or self._agenda.next < at or self._peers.next < at or self._reports.next < at:
+            self._alarm.no_later_than(self._next())
 
     def _due(self, now: float) -> float:
         self._asks.due(now)

@@ -41,6 +41,7 @@ from voipshift.errors import ProtocolViolation
 from voipshift.group.fields import (
     LONGEST_DOOR,
     LONGEST_HOST,
+    LONGEST_TEXT,
     document,
     optional,
     pack,
@@ -54,7 +55,6 @@ from voipshift.group.fields import (
     read_name,
     read_octets,
     read_other,
-    read_text,
     read_whole,
 )
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
@@ -75,8 +75,6 @@ MOST_LAPSED = 25
 LONGEST_REPLY = 500
 #: Longer than any attempt may take.
 LONGEST_WAIT_MS = 60_000
-#: What an Ask says of an emergency, and of no other call.
-_EMERGENCY = {13: True}
 
 
 class Kind(IntEnum):
@@ -235,26 +233,27 @@ def encode_report(
 
 def encode_ask(ask: Ask) -> bytes:
     """An Ask's map."""
-    attempt = ask.attempt
+    number, attempt, path, left_s, entry = ask
     host, port = attempt.client
-    return pack(
-        {
-            1: ask.number,
-            2: attempt.id,
-            3: attempt.door,
-            4: attempt.caller,
-            5: attempt.callee,
-            6: attempt.target,
-            7: host,
-            8: port,
-            9: attempt.trusted,
-            10: ask.path,
-            11: min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS),
-            12: ask.entry,
-            **(_EMERGENCY if attempt.emergency else {}),
-            **({14: attempt.reply} if attempt.reply else {}),
-        }
-    )
+    fields = {
+        1: number,
+        2: attempt.id,
+        3: attempt.door,
+        4: attempt.caller,
+        5: attempt.callee,
+        6: attempt.target,
+        7: host,
+        8: port,
+        9: attempt.trusted,
+        10: path,
+        11: min(max(0, int(left_s * 1000)), LONGEST_WAIT_MS),
+        12: entry,
+    }
+    if attempt.emergency:
+        fields[13] = True
+    if attempt.reply:
+        fields[14] = attempt.reply
+    return pack(fields)
 
 
 def encode_pending(number: int) -> bytes:
@@ -270,7 +269,9 @@ def encode_answer(number: int, visited: Sequence[Load], acceptance: Acceptance |
     node = acceptance.node
     lease = bytes.fromhex(acceptance.lease)
     fields = {1: number, 2: loads, 3: lease, 4: document(node.name, node.doors), 5: acceptance.hops}
-    return pack(fields | {9: True} if acceptance.told else fields)
+    if acceptance.told:
+        fields[9] = True
+    return pack(fields)
 
 
 def encode_withdraw(withdraw: Withdraw) -> bytes:
@@ -313,22 +314,25 @@ def decode_report(fields: dict[Any, Any]) -> Report:
 
 
 def decode_ask(fields: dict[Any, Any]) -> Ask:
-    """An Ask of a map."""
+    """An Ask of a map: the message that there are most of, so that what is always there is checked here at once."""
     get = fields.get
-    trusted = get(9)
-    if trusted is not True and trusted is not False:
+    id, door, caller, callee, target, host, port, trusted = map(get, range(2, 10))
+    if not (
+        type(id) is bytes
+        and len(id) == ATTEMPT_OCTETS
+        and type(door) is type(caller) is type(callee) is type(target) is type(host) is str
+        and len(door) <= LONGEST_DOOR
+        and len(caller) <= LONGEST_TEXT
+        and len(callee) <= LONGEST_TEXT
+        and len(target) <= LONGEST_TEXT
+        and len(host) <= LONGEST_HOST
+        and type(port) is int
+        and 0 <= port <= 65535
+        and type(trusted) is bool
+    ):
         raise ProtocolViolation("malformed")
-    attempt = CallAttempt(
-        read_octets(get(2), ATTEMPT_OCTETS),
-        read_text(get(3), LONGEST_DOOR),
-        read_text(get(4)),
-        read_text(get(5)),
-        read_text(get(6)),
-        (read_text(get(7), LONGEST_HOST), read_whole(get(8), 65535)),
-        trusted,
-        get(13) is True,
-        read_octets(fields[14], 1, LONGEST_REPLY) if 14 in fields else b"",
-    )
+    reply = read_octets(fields[14], 1, LONGEST_REPLY) if 14 in fields else b""
+    attempt = CallAttempt(id, door, caller, callee, target, (host, port), trusted, get(13) is True, reply)
     path = tuple([read_load(value) for value in read_array(get(10), 0, MOST_LOADS)])
     return Ask(read_whole(get(1)), attempt, path, read_whole(get(11), LONGEST_WAIT_MS) / 1000, read_name(get(12)))
 

@@ -47,7 +47,7 @@ class Reporter:
         self._agenda = agenda
         to_all = multicast is not None or bus is not None
         self.schedule = Schedule(interval_s=report_interval_s, multicast=to_all, random=random)
-        #: An edge is looked for as soon as one may be reported.
+        #: An edge came too soon after a Report, and is looked for again as soon as one may be reported.
         self._edge_check = False
 
     def workload_changed(self, load: Load | None, now: float) -> bool:
@@ -56,13 +56,13 @@ class Reporter:
         :param load: what to compare with the last Report; without it a statement is made for that
         :returns: whether a deadline may have changed
         """
-        if self._edge_check:
+        if self._edge_check or not self.schedule.is_edge(load or self._statement().load):
             return False
         earliest = self.schedule.earliest(len(self._peers))
         if now < earliest:
             self._edge_check = True
             self._agenda.at(earliest, self._edge_due)
-        elif self.schedule.is_edge(load or self._statement().load):
+        else:
             self.report(now)
         return True
 

@@ -108,7 +108,8 @@ class Speaker:
 
     def report_to_group(self, group: Address, fields: dict[int, Any], others: Sequence[tuple[str, Address]]) -> None:
         """Send the multicast group a Report."""
-        self._seal(self._group, 0, _message(Kind.REPORT, encode_fitting(_space(self._group), fields, others)), group)
+        message = _message(Kind.REPORT, encode_fitting(_space(self._group), fields, others))
+        self._send(self._sealed(self._group, 0, message), group)
 
     def report_to_bus(
         self, publish: Callable[[bytes], bool], fields: dict[int, Any], others: Sequence[tuple[str, Address]]
@@ -119,7 +120,8 @@ class Speaker:
 
     def hello(self, address: Address, challenge: bytes) -> None:
         """Poll whoever is at an address."""
-        self._seal(self._hello, 0, _message(Kind.POLL, encode_poll(Poll(challenge, self._address))), address)
+        message = _message(Kind.POLL, encode_poll(Poll(challenge, self._address)))
+        self._send(self._sealed(self._hello, 0, message), address)
 
     def greet(self, peer: Peer, challenge: bytes) -> None:
         """Poll a peer."""
@@ -132,14 +134,11 @@ class Speaker:
 
     def _dispatch(self, peer: Peer, parcel: bytes) -> None:
         if peer.outgoing is not None and peer.address is not None:
-            self._seal(peer.outgoing, self._incarnation(peer), parcel, peer.address)
+            self._send(self._sealed(peer.outgoing, self._incarnation(peer), parcel), peer.address)
 
     def _stream(self, peer: Peer) -> Outgoing:
         peer.outgoing = Outgoing(self._keys, Stream.UNICAST, self._boot, self._here, peer.boot, peer.name)
         return peer.outgoing
-
-    def _seal(self, stream: Outgoing, incarnation: int, messages: bytes, address: Address) -> None:
-        self._send(self._sealed(stream, incarnation, messages), address)
 
     def _sealed(self, stream: Outgoing, incarnation: int, messages: bytes) -> bytes:
         body = PRELUDE.pack(int(self._seconds() * 1000), incarnation) + messages
