@@ -122,7 +122,12 @@ def decide(
     """
     occupancy = workload.occupancy(now)
     room = workload.room_at(occupancy) if selection is None else selection.room(workload, now)
-    if not room and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now))):
+    emergency = selection is not None and selection.emergency
+    if (
+        not room
+        and not emergency
+        and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now)))
+    ):
         return Reason.ALL_FULL  # line 3
     if room and not resumed and (hops or occupancy < rule.theta):  # line 4
         return Reason.BELOW_THRESHOLD
@@ -133,7 +138,7 @@ def decide(
         candidates = [member for member in candidates if selection.allows(member)]
         locality = selection.weight
     weights = [member.free if member.free > 0.0 else 0.0 for member in candidates]  # line 6
-    probe = not any(weights) and not probed
+    probe = not any(weights) and (emergency or not probed)
     if probe:
         weights = [member.load.capacity for member in candidates]
     elif rule.choose == "lowest":
