@@ -7,7 +7,6 @@ that a mistake of the operator is one line and an exit status of 1, before twist
 from __future__ import annotations
 
 import gc
-import math
 import os
 import time
 from collections.abc import Callable
