@@ -30,7 +30,7 @@ DOORS = (
     "operations",
 )
 #: Who may know everybody: it starts the doors and hands each the callables that it needs.
-WIRING = ("tap", "wiring", "cli", "useradd", "demo")
+WIRING = ("tap", "wiring", "cli", "useradd", "callrecords", "demo")
 #: Who chains Deferreds without being a door.
 CHAINS = (
     "delegation",

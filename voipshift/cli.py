@@ -1,5 +1,5 @@
 """The ``voipshift`` command: check a configuration, make a group's key, see a group shift calls, place a call by hand,
-measure how well it is balanced.
+list calls and explain them, measure how well they are balanced.
 
 A node itself is started with ``twistd voipshift``.  What a subcommand needs is imported when it is called, for only
 some of them need a reactor.
@@ -71,6 +71,24 @@ def call(arguments: argparse.Namespace) -> int:
     return callbyhand.main(arguments)
 
 
+def calls(arguments: argparse.Namespace) -> int:
+    """List the last calls."""
+    from voipshift import callrecords
+
+    for line in callrecords.calls(arguments.config, arguments.since, arguments.limit, arguments.json):
+        print(line)
+    return 0
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Tell how a call was decided."""
+    from voipshift import callrecords
+
+    for line in callrecords.explain(arguments.config, arguments.call_id):
+        print(line)
+    return 0
+
+
 def lab(arguments: argparse.Namespace) -> int:
     """Simulate a group under traffic."""
     from voipshift.lab import command
@@ -138,6 +156,17 @@ def _parser() -> argparse.ArgumentParser:
     add = command(call, "Place one call, follow its redirections, print each step and hang up.").add_argument
     add("uri", metavar="URI", help="whom to call where: sip:100@127.0.0.1:5060, h323:100@127.0.0.1")
     add("--hold", type=_above_zero, default=2.0, metavar="SECONDS", help="how long the call lasts (default: 2)")
+
+    named = "the configuration of a node with [records] (default: the file records.sqlite of this folder)"
+    add = command(calls, "List the last calls of a node's records, one a line.").add_argument
+    add("--config", "-c", metavar="FILE", help=named)
+    add("--since", metavar="TIME", help="those that ended since: 2026-11-22, 2026-11-22T18:30, or 30m, 12h, 7d ago")
+    add("--limit", type=_whole(1, 10_000_000), default=1000, metavar="N", help="the last N (default: %(default)s)")
+    add("--json", action="store_true", help="print a JSON object a line")
+
+    add = command(explain, "Tell how a call was decided, hop by hop.").add_argument
+    add("--config", "-c", metavar="FILE", help=named)
+    add("call_id", metavar="CALL-ID", help="its Call-ID or H.323 callIdentifier, as voipshift calls shows it")
 
     _lab_options(command(lab, "Simulate a group under traffic, beside a rival or itself, and judge it by the bound."))
     return parser

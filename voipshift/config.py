@@ -286,6 +286,13 @@ def _store(value: object, at: Place) -> str:
     return text(value, at) if str(value).startswith("redis:") else path(value, at)
 
 
+def _archive(value: object, at: Place) -> str:
+    """The URL of a PostgreSQL server, the word ``"none"``, or a file."""
+    if value == "none" or str(value).startswith(("postgresql:", "postgres:")):
+        return text(value, at)
+    return path(value, at)
+
+
 def _users(value: object, at: Place) -> str:
     """The word ``"store"``, or a file."""
     return "store" if value == "store" else path(value, at)
@@ -300,6 +307,15 @@ class RegistrarSettings:
     min_expires_s: int = key(whole(1, 3600), default=60)
     max_expires_s: int = key(whole(60, 604_800), default=3600)
     shift_registrations: bool = key(boolean, default=False)
+
+
+@room
+class RecordSettings:
+    """``[records]``; `store` is a file or a ``postgresql:`` URL, ``"none"``, or None for the default file."""
+
+    store: str | None = key(_archive, default=None)
+    json_lines: str | None = key(path, default=None)
+    keep_days: float = key(or_unlimited(number(0.1, 36_500)), default=90.0)
 
 
 @room
@@ -338,6 +354,7 @@ class Settings:
     dialplan: DialPlanSettings = key(table(DialPlanSettings), default=DialPlanSettings())
     gateways: tuple[GatewaySettings, ...] = key(tables(GatewaySettings), default=())
     registrar: RegistrarSettings | None = key(table(RegistrarSettings), default=None)
+    records: RecordSettings | None = key(table(RecordSettings), default=None)
     access: AccessSettings = key(table(AccessSettings), default=AccessSettings())
 
 

@@ -43,6 +43,7 @@ def check(settings: Settings, at: Place) -> None:
     if settings.dialplan.area and not settings.dialplan.country:
         raise at.within("dialplan", "area").wrong("needs dialplan.country, which it is in")
     _check_registrar(settings, at)
+    _check_records(settings, at)
     if settings.group is not None:
         _check_group(settings.group, at)
 
@@ -202,6 +203,18 @@ def _check_registrar(settings: Settings, at: Place) -> None:
     elif registrar.max_expires_s < registrar.min_expires_s:
         reason = f"must be at least registrar.min_expires_s ({registrar.min_expires_s})"
         raise at.within("registrar", "max_expires_s").wrong(reason)
+
+
+def _check_records(settings: Settings, at: Place) -> None:
+    if settings.records is None:
+        return
+    store, here = settings.records.store, at.within("records", "store")
+    if store == "none" and settings.records.json_lines is None:
+        raise here.wrong("keeps nothing: name a file as json_lines, or leave [records] out")
+    if store is not None and store.startswith(("postgresql:", "postgres:")):
+        from voipshift.store.recordpostgresql import connector  # which needs psycopg, and most nodes have none
+
+        connector(store, here.key, here.file)
 
 
 def _check_factors(settings: Settings, at: Place) -> None:

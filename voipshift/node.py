@@ -59,6 +59,7 @@ class CallAttempt(NamedTuple):
     :param trusted: the client is trusted or authenticated, so that the limit of leases per address is not for it
     :param emergency: somebody whom the entry believes has marked it as an emergency
     :param reply: what the node that accepts needs to tell the client itself; empty where the chain alone answers
+    :param call_id: what the call is known by to its ends; known at the entry alone
     """
 
     id: bytes
@@ -70,6 +71,7 @@ class CallAttempt(NamedTuple):
     trusted: bool = False
     emergency: bool = False
     reply: bytes = b""
+    call_id: str = ""
 
 
 class Acceptance(NamedTuple):

@@ -51,6 +51,7 @@ from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.lapsing import Lapsing
 from voipshift.wiring.membership import Alone, Grouped, Membership
 from voipshift.wiring.reception import Reception
+from voipshift.wiring.records import records_of
 from voipshift.wiring.slots import leases_of
 from voipshift.wiring.standing import Standing
 
@@ -129,6 +130,7 @@ class Node(Service):
         )
         self.streams = tcp.streams_of(settings, reactor, self.sip, self._trusts, terminating.domain_of)
         self.table = CallTable()
+        self.records = records_of(settings, reactor, self.table)
         self.leases = leases_of(settings)
         self._lapsing = Lapsing(reactor, self.leases, self._lapsed)
         interval_s = settings.group.report_interval_s if settings.group else 1.0
@@ -156,6 +158,7 @@ class Node(Service):
             deadline_s=settings.balance.deadline_s,
             chain=chain_of(settings.balance, lambda *asked: self.membership.poll(*asked)),
             select=policy_of(settings).select,
+            explains=self.records.recorder is not None,
         )
         self.quality = Quality()
         self.standing = Standing(
@@ -207,6 +210,7 @@ class Node(Service):
             thinning=overload.thinning_of(settings, terminating.gateways.is_controlled, self._trusts, now, random),
             now=now,
             octets=os.urandom,
+            unserved=self.records.unserved,
         )
         self.clientele = Clientele(
             settings,
@@ -239,12 +243,12 @@ class Node(Service):
             name=name,
             listeners=self.listeners,
             whose=self._whose,
-            delegation=self.delegation,
+            delegation=self.records.over(self.delegation),
             leases=self.leases,
             carrier=self.proxy,
             answers=self.clientele.answers,
             identification=self.clientele.identification,
-            group_full=self._group_full,
+            group_full=self.standing.is_group_full,
             reply=self.clientele.direct.reply,
             is_marked=seals.is_marked,
             trusts=self.reception.sources.trusts,
@@ -256,6 +260,7 @@ class Node(Service):
             identify_self=settings.sip.identify_self,
             now=now,
             octets=os.urandom,
+            recorder=self.records.recorder,
         )
         admits = self.reception.sources.admits
         deciding = overload.Rooms(
@@ -268,6 +273,7 @@ class Node(Service):
             self._whose,
             self.reception.sources.trusts,
             now,
+            self.records.recorder,
         )
         control = overload.control_of(deciding, time.time)
         refusals = overload.refusals_of(settings, deciding, self.sip.layer, control)
@@ -294,7 +300,8 @@ class Node(Service):
             else:
                 tcp.open_port(settings, index, self.streams)
                 self.sip.add_port(partial(self.streams.send, index))
-        rooms = h225.Rooms(self.table, self.delegation, self.leases, self.members, self.reception, self.workload)
+        shared = (self.table, self.delegation, self.leases, self.members, self.reception, self.workload, self.records)
+        rooms = h225.Rooms(*shared)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
         self._signalling += (self.streams, self.h323)
         if settings.group is not None:
@@ -349,6 +356,7 @@ class Node(Service):
     def startService(self) -> None:
         Service.startService(self)
         self.reception.start()
+        self.records.start()
         if self.reception.registrar is not None:
             self._count = LoopingCall(self.reception.count)
             self._count.clock = self._reactor
@@ -371,7 +379,7 @@ class Node(Service):
         self.sip.stop()
         self._lapsing.stop()
         self._close_ports()
-        waits = [each for each in (released, self.reception.stop()) if each is not None]
+        waits = [each for each in (released, self.reception.stop(), self.records.stop()) if each is not None]
         return gatherResults(waits) if waits else None
 
     def _close_ports(self) -> None:
@@ -397,15 +405,6 @@ class Node(Service):
     def _is_member(self, address: Address) -> bool:
         return self._whose(address) not in (None, self.identity.name)
 
-    def _group_full(self) -> bool:
-        """Whether a monitor should look elsewhere: this node drains, or nobody in the group has room."""
-        if self.workload.draining:
-            return True
-        now = self._reactor.seconds()
-        if self.workload.room(now):
-            return False
-        return all(member.full for member in self.members.live(self.listeners.doors[0], now))
-
     # The workload, and who is told of it.
 
     def _octets(self) -> int:
@@ -425,6 +424,7 @@ class Node(Service):
 
     def _closed(self, call: Call) -> None:
         self.quality.closed(call)
+        self.records.closed(call)
         self.prober.forget(call)
         self.workload.call_ended(self._reactor.seconds() - call.began)
         self._load()
@@ -436,5 +436,6 @@ class Node(Service):
     def _lapsed(self, lapsed: list[Lease]) -> None:
         for lease in lapsed:
             self.clientele.clients.lapsed(lease.id)
+        self.records.lapsed(lapsed)
         self.membership.tell_lapsed(lapsed)
         self._load()

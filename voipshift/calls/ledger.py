@@ -99,6 +99,7 @@ class Ledger:
             return
         if context.errand.opens:
             if isinstance(dialogs, Call):
+                dialogs.status = response.status
                 self.close(dialogs)
             else:
                 self._subscriptions.close(dialogs.identity)
@@ -116,6 +117,9 @@ class Ledger:
         first = call.answered is None
         if not call.answer(callee_of(response, branch, self._routing), response.to_tag or "", self._now()):
             return
+        call.status = response.status
+        if first and call.callee is not None:
+            call.gateway = call.callee.address
         if call.identity not in self._table:  # it was over, and is answered after all by a try that was given up
             self._table.open(call)
             first = True

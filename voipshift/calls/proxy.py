@@ -8,6 +8,7 @@ forwarded without a transaction (section 16.11).  The transactions themselves, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from voipshift.calls.breadth import breadth_of
 from voipshift.calls.context import Branch, Errand, ResponseContext, Timer
@@ -31,6 +32,9 @@ from voipshift.sip.seals import Seals
 from voipshift.sip.timers import Timers
 from voipshift.sip.uri import host_port
 from voipshift.sip.validation import loop_digest
+
+if TYPE_CHECKING:
+    from voipshift.calls.record import Origin
 
 #: It makes the dialog of a subscription, and is inside one at once.
 NOTIFY = "NOTIFY"
@@ -57,6 +61,7 @@ class Proxy:
     :param consume: takes the credentials that were for this node out of a request
     :param seals: of the group
     :param thinning: what gateways say of their own overload
+    :param unserved: told of each accepted call that is refused before it is in the table, with its final status
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Proxy:
         thinning: Thinning,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
+        unserved: Callable[[Origin | None, int], None] = lambda origin, status: None,
     ) -> None:
         self._listeners = listeners
         self._is_open = is_open
@@ -115,11 +121,19 @@ class Proxy:
         self.heard = thinning.heard
         self._now = now
         self._octets = octets
+        self._unserved = unserved
         self._timers: Timers[Branch] = Timers()
 
     # What the portal hands over.
 
-    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Sequence[Sequence[Target]] = ()) -> None:
+    def carry(
+        self,
+        invite: ServerTransaction,
+        target: str,
+        hops: int,
+        places: Sequence[Sequence[Target]] = (),
+        origin: Origin | None = None,
+    ) -> None:
         """Carry a call that this node has accepted.
 
         :param invite: the transaction of its INVITE
@@ -127,6 +141,7 @@ class Proxy:
         :param hops: how often the attempt was shifted
         :param places: where the called user is registered, group by group, the preferred one first; without any, the
             call goes to a gateway
+        :param origin: what a record of the call begins with
         :raises ProtocolViolation: no gateway takes it (:meth:`Gateways.targets`); 403, a Route leads to somebody else;
             482, it is the same call once more
         """
@@ -134,12 +149,14 @@ class Proxy:
         breadth = breadth_of(request, max(map(len, groups)))
         session = self._ask_for_session(invite, request)
         if session is None:
+            self._unserved(origin, 422)
             return
         identity = (request.call_id, request.from_tag or "")
         call = self._table.get(identity)
         opens = call is None
         if call is None:
             call = Call(identity, caller_of(invite), hops, invite.source.listener, self._now())
+            call.origin = origin
             self._table.open(call)
         elif not self._spirals(invite.request):
             raise ProtocolViolation("Merged Request", 482)
@@ -261,6 +278,8 @@ class Proxy:
         """Send one try to a target."""
         context, target = branch.context, branch.target
         errand, to, outside = context.errand, target.address, not request.to_tag
+        if errand.opens and isinstance(errand.dialogs, Call):
+            errand.dialogs.gateway = to
         if target.uri is not None:
             request.uri = target.uri
         for value in reversed(target.route):

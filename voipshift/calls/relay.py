@@ -27,12 +27,15 @@ from voipshift.h323 import callstate, q931, signalling, uuie
 from voipshift.h323.callstate import NUMBERS, TIMERS, Action, Side, State
 from voipshift.h323.q931 import MessageType
 from voipshift.h323.signalling import Signal
+from voipshift.h323.status import ANSWERED, FAILED, NO_GATEWAY, status_of
 from voipshift.node import Address
 from voipshift.sip.timers import Timers
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
+
+    from voipshift.calls.record import Origin
 
 #: Calls under way on one connection of a caller; terminals have one, a gateway that keeps its connection some.
 MAX_CALLS = 32
@@ -168,12 +171,13 @@ class Relay:
         self._start_timer(call)
         self._requested(call)
 
-    def accepted(self, call: RelayedCall) -> None:
+    def accepted(self, call: RelayedCall, origin: Origin | None = None) -> None:
         """Carry a call, which has its place in the table from now on, to whoever takes its number."""
         # 32 digits that nobody outside knows: no request of SIP belongs to it.
         identity = (f"h323:{self._octets(16).hex()}", "")
         caller = End(call.caller, "", (), call.line.far, False)
         call.entry = Call(identity, caller, call.hops, -1, self._now())
+        call.entry.origin = origin
         self._table.open(call.entry)
         call.decision = found = self._find(call.called)
         found.addCallbacks(self._found, self._not_found, callbackArgs=(call,), errbackArgs=(call,))
@@ -187,6 +191,8 @@ class Relay:
         if call.gateways:
             self.take(call, Side.NODE, callstate.ACCEPTED)
         else:
+            if call.entry is not None:
+                call.entry.status = NO_GATEWAY
             call.refuse(uuie.UNREACHABLE_DESTINATION)
 
     def _not_found(self, failure: Failure, call: RelayedCall) -> None:
@@ -219,6 +225,9 @@ class Relay:
             self.counts["ignored in its state"] += 1
             return
         before, call.state = call.state, move.state
+        if call.entry is not None and call.entry.answered is None:
+            cause = message.cause if message is not None else None
+            call.entry.status = status_of(side, input, cause) or call.entry.status
         if before is not move.state or move.action is Action.NEXT:
             self._timers.stop_all(call)
             self._start_timer(call)
@@ -281,7 +290,10 @@ class Relay:
         if call.called_reference and not call.heard:
             self._tell(call, signalling.call_proceeding(call.setup))
         call.called_reference = int.from_bytes(self._octets(2)) % 0x7FFF + 1
-        call.called_line = line = self._connect(call.gateways.pop(0))
+        gateway = call.gateways.pop(0)
+        if call.entry is not None:
+            call.entry.gateway = gateway
+        call.called_line = line = self._connect(gateway)
         self._outgoing[line] = call
 
     def _send_setup(self, call: RelayedCall) -> None:
@@ -323,6 +335,7 @@ class Relay:
     def _answer(self, call: RelayedCall) -> None:
         entry, line = call.entry, call.called_line
         if entry is not None and line is not None:
+            entry.status = ANSWERED
             entry.answer(End(call.called, "", (), line.far, False), "", self._now())
             self._answered(entry)
 
@@ -340,6 +353,7 @@ class Relay:
             decision.cancel()
         self._leave_called(call)
         if call.entry is not None and self._table.close(call.entry):
+            call.entry.status = call.entry.status or FAILED
             self._closed(call.entry)
 
     def _start_timer(self, call: RelayedCall) -> None:

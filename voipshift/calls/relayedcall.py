@@ -16,6 +16,7 @@ from voipshift.node import Address
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from voipshift.calls.record import Origin
     from voipshift.calls.relay import Relay
     from voipshift.h323.gate import Token
 
@@ -104,10 +105,13 @@ class RelayedCall:
         """Whether it has ended."""
         return self.state is State.NULL
 
-    def accept(self, hops: int) -> None:
-        """Carry it here; it was shifted so often."""
+    def accept(self, hops: int, origin: Origin | None = None) -> None:
+        """Carry it here; it was shifted so often.
+
+        :param origin: what a record of it begins with
+        """
         self.hops = hops
-        self.relay.accepted(self)
+        self.relay.accepted(self, origin)
 
     def shift(self, address: Address) -> None:
         """A member carries it, and waits for the caller there."""

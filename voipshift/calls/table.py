@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from voipshift.calls.dialogs import MAX_BRANCHES, MAX_PARTIES, Dialogs, End
+from voipshift.node import Address
+
+if TYPE_CHECKING:
+    from voipshift.calls.record import Origin
 
 __all__ = ("MAX_BRANCHES", "MAX_PARTIES", "Call", "CallTable", "End")
 
@@ -30,6 +35,10 @@ class Call(Dialogs):
     :ivar alerted: when the called user was first heard of (ringing, early media), None before
     :ivar answered: when it was answered, None before
     :ivar session_until: when its session expires unless it is refreshed (RFC 4028); None where nothing was agreed upon
+    :ivar gateway: where its INVITE or SETUP was sent last, or who answered it; None before
+    :ivar status: the final response to it, 0 before
+    :ivar octets: of media, where an end has said so
+    :ivar origin: what a record of it begins with; None where none is kept
     """
 
     __slots__ = (
@@ -39,9 +48,13 @@ class Call(Dialogs):
         "callee",
         "callee_tags",
         "forked",
+        "gateway",
         "hops",
         "listener",
+        "octets",
+        "origin",
         "session_until",
+        "status",
     )
 
     def __init__(self, identity: tuple[str, str], caller: End, hops: int, listener: int, began: float) -> None:
@@ -55,6 +68,10 @@ class Call(Dialogs):
         self.alerted: float | None = None
         self.answered: float | None = None
         self.session_until: float | None = None
+        self.gateway: Address | None = None
+        self.status = 0
+        self.octets: int | None = None
+        self.origin: Origin | None = None
 
     def ring(self, callee: End, tag: str) -> None:
         """Note an early dialog."""

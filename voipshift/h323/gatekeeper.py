@@ -26,7 +26,7 @@ from voipshift.h323 import admission, ras, registration, resources
 from voipshift.h323.addresses import Alias
 from voipshift.h323.gate import Gate, Party, Token
 from voipshift.h323.neighbours import Neighbours, passed_on
-from voipshift.h323.portal import ACCEPT, DOOR, MAX_NAME
+from voipshift.h323.portal import ACCEPT, DOOR, MAX_NAME, call_id_of
 from voipshift.h323.registry import Registry
 from voipshift.h323.uuie import NODE, PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
@@ -323,7 +323,8 @@ class Gatekeeper:
     ) -> CallAttempt:
         """Named by the callIdentifier, where there is one, for the SETUP that follows has it too."""
         id = request.call_identifier or self._octets(16)
-        return CallAttempt(id, DOOR, caller[:MAX_NAME], called[:MAX_NAME], called[:MAX_NAME], client, known)
+        caller, called, call_id = caller[:MAX_NAME], called[:MAX_NAME], call_id_of(request.call_identifier)
+        return CallAttempt(id, DOOR, caller, called, called, client, known, call_id=call_id)
 
     # A neighbour's question where somebody is.
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
 
 from twisted.logger import Logger
 
@@ -64,7 +65,7 @@ class Requested(Protocol):
     def tokens(self) -> Sequence[Token]: ...
     @property
     def is_over(self) -> bool: ...
-    def accept(self, hops: int) -> None: ...
+    def accept(self, hops: int, origin: Any = None) -> None: ...
     def shift(self, address: Address) -> None: ...
     def refuse(self, reason: str) -> None: ...
 
@@ -95,12 +96,19 @@ class Leases(Protocol):
     def arrive(self, id: str) -> Lease | None: ...
 
 
+class Recorder(Protocol):
+    """Who makes records of calls (:class:`voipshift.calls.recorder.Recorder`)."""
+
+    def arrived(self, slot: Any, call_id: str) -> Any: ...
+
+
 class Portal:
     """Decides about each call.
 
     :param name: this node's name in the group
     :param gate: who may call
     :param admits: whether one more call of an address is looked at
+    :param recorder: who makes records of calls; None where nobody does
     :ivar counts: what became of the calls: ``served`` (they came with a lease), ``accepted``, ``shifted``, ``refused``,
         ``denied``, ``too many``
     """
@@ -115,6 +123,7 @@ class Portal:
         admits: Callable[[str], bool],
         now: Callable[[], float],
         octets: Callable[[int], bytes],
+        recorder: Recorder | None = None,
     ) -> None:
         self._name = name
         self._delegation = delegation
@@ -123,6 +132,7 @@ class Portal:
         self._admits = admits
         self._now = now
         self._octets = octets
+        self._recorder = recorder
         self.counts: Counter[str] = Counter()
         self._log = Logger()
 
@@ -149,7 +159,14 @@ class Portal:
             return
         called = call.called[:MAX_NAME]
         attempt = CallAttempt(
-            self._octets(16), DOOR, call.caller[:MAX_NAME], called, called, call.line.far, party.known
+            id=self._octets(16),
+            door=DOOR,
+            caller=call.caller[:MAX_NAME],
+            callee=called,
+            target=called,
+            client=call.line.far,
+            trusted=party.known,
+            call_id=call_id_of(call.identifier),
         )
         lease = None if call.line.front else self._lease(call)
         if lease is not None:
@@ -168,9 +185,8 @@ class Portal:
         return lease if lease is not None and lease.attempt.door == DOOR else None
 
     def _serve(self, call: Requested, lease: Lease) -> None:
-        self._leases.arrive(lease.id)
         self.counts["served"] += 1
-        call.accept(lease.hops)
+        self._carry(call, lease.id, lease.hops)
 
     def _decide_alone(self, call: Requested, attempt: CallAttempt) -> None:
         """At the accept port without a slot: by this node's own rule."""
@@ -207,10 +223,21 @@ class Portal:
         call.refuse(uuie.UNDEFINED_REASON)
 
     def _accept(self, call: Requested, acceptance: Acceptance) -> None:
-        self._leases.arrive(acceptance.lease)
         self.counts["accepted"] += 1
-        call.accept(acceptance.hops)
+        self._carry(call, acceptance.lease, acceptance.hops)
+
+    def _carry(self, call: Requested, lease: str, hops: int) -> None:
+        slot = self._leases.arrive(lease)
+        if self._recorder is None:
+            call.accept(hops)
+        else:
+            call.accept(hops, self._recorder.arrived(slot, call_id_of(call.identifier)))
 
     def _refuse(self, call: Requested) -> None:
         self.counts["refused"] += 1
         call.refuse(uuie.GATEKEEPER_RESOURCES)
+
+
+def call_id_of(identifier: bytes | None) -> str:
+    """A callIdentifier as UUIDs are written; empty where there is none."""
+    return "" if identifier is None else str(UUID(bytes=identifier))

@@ -101,12 +101,19 @@ class Registrar(Protocol):
 class Carrier(Protocol):
     """Who carries calls once they are accepted (:class:`voipshift.calls.proxy.Proxy`)."""
 
-    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places) -> None: ...
+    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places, origin: Any = None) -> None: ...
     def deliver(self, transaction: ServerTransaction, target: str, places: Places) -> None: ...
     def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
     def within(self, transaction: ServerTransaction) -> None: ...
     def check_route(self, request: Request) -> None: ...
     def into_flow(self, invite: ServerTransaction) -> bool: ...
+
+
+class Recorder(Protocol):
+    """Who makes records of calls (:class:`voipshift.calls.recorder.Recorder`)."""
+
+    def arrived(self, slot: Any, call_id: str) -> Any: ...
+    def unserved(self, origin: Any, status: int) -> None: ...
 
 
 class Pending:
@@ -139,6 +146,7 @@ class Portal:
     :param registrar: who registers them; None where REGISTER is not served
     :param find: where a called user is; None where nobody need be asked
     :param group_full: True when a call attempt would be refused right now
+    :param recorder: who makes records of calls; None where nobody does
     """
 
     def __init__(
@@ -164,6 +172,7 @@ class Portal:
         identify_self: bool,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
+        recorder: Recorder | None = None,
     ) -> None:
         self._name = name
         self._listeners = listeners
@@ -187,6 +196,7 @@ class Portal:
         self._identify_self = identify_self
         self._now = now
         self._octets = octets
+        self._recorder = recorder
         self._log = Logger()
 
     def requested(self, transaction: ServerTransaction) -> None:
@@ -324,6 +334,7 @@ class Portal:
             client=(source.host, source.port),
             trusted=known,
             emergency=bool(self._marks) and known and self._is_emergency(invite),
+            call_id="" if self._recorder is None else invite.request.call_id,
         )
 
     def _is_emergency(self, invite: ServerTransaction) -> bool:
@@ -374,8 +385,16 @@ class Portal:
 
     def _carry(self, places: Places, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
         invite.user = None
-        self._leases.arrive(lease)
-        self._carrier.carry(invite, target, hops, places)
+        slot = self._leases.arrive(lease)
+        if self._recorder is None:
+            self._carrier.carry(invite, target, hops, places)
+            return
+        origin = self._recorder.arrived(slot, invite.request.call_id)
+        try:
+            self._carrier.carry(invite, target, hops, places, origin)
+        except ProtocolViolation as violation:
+            self._recorder.unserved(origin, violation.status)
+            raise
 
     def _not_found(self, failure: Failure) -> Places:
         """The store does not answer: nobody is known to be registered, and gateways are all there is."""
@@ -387,7 +406,9 @@ class Portal:
     def _undecided_late(self, failure: Failure, invite: ServerTransaction, lease: str) -> None:
         if failure.check(CancelledError):
             invite.user = None
-            self._leases.arrive(lease)
+            slot = self._leases.arrive(lease)
+            if self._recorder is not None:
+                self._recorder.unserved(self._recorder.arrived(slot, invite.request.call_id), 487)
             self._answer(invite, 487)
         else:
             self._failed(failure, invite)

@@ -77,7 +77,7 @@ class Refusals:
     :param exempt: whether something else than that decides about an INVITE: user and place of its Request-URI, the
         address that it came from
     :param is_known: whether there is a transaction of that key
-    :param refused: told of each new refusal
+    :param refused: told of each new refusal: the INVITE's head, whom it calls, where it came from, by which door
     :param places: this node's addresses as they stand in a Via
     :param doors: the listeners' doors
     :param marked: whether a call may be marked as an emergency by its header fields
@@ -95,7 +95,7 @@ class Refusals:
         full: Callable[[str, float], bool],
         exempt: Callable[[str, Address, str], bool],
         is_known: Callable[[str], bool],
-        refused: Callable[[], None],
+        refused: Callable[[str, str, Address, str], None],
         places: Iterable[str],
         doors: Sequence[str],
         marked: bool,
@@ -166,7 +166,7 @@ class Refusals:
             self.repeated += 1
         else:
             self._remember(key, now)
-            self._refused()
+            self._refused(head, user or "", source, self._doors[listener])
         sent_by = near if near_port is None else f"{near}:{near_port}"
         more = "" if lines[0] else f"Retry-After: {RETRY_AFTER_S[digest % len(RETRY_AFTER_S)]}\r\n"
         return (

@@ -24,6 +24,7 @@ from voipshift.h323 import require
 from voipshift.node import Address
 from voipshift.wiring.gateways import plan_of
 from voipshift.wiring.reception import Reception
+from voipshift.wiring.records import Records
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -41,6 +42,7 @@ class Rooms(NamedTuple):
     members: Members
     reception: Reception
     workload: Workload
+    records: Records
 
 
 class Part(Protocol):
@@ -130,12 +132,13 @@ def call_signalling(
     terminals = Terminals(rooms.reception.location or Unshared(), settings.node.name, time.time)
     portal = Portal(
         name=settings.node.name,
-        delegation=rooms.delegation,
+        delegation=rooms.records.over(rooms.delegation),
         leases=rooms.leases,
         gate=gate,
         admits=lambda host: sources.admits(host, now()),
         now=now,
         octets=os.urandom,
+        recorder=rooms.records.recorder,
     )
     near = "" if ip_address(front[0]).is_unspecified else front[0]
     plan = plan_of(settings, "h323")

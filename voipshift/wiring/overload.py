@@ -5,6 +5,7 @@ The lane that refuses calls unread (:mod:`voipshift.sip.refusal`) is told here w
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from random import Random
@@ -13,11 +14,14 @@ from typing import NamedTuple
 from voipshift import config
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
+from voipshift.balance.reason import Reason
 from voipshift.balance.restraint import Restraint
 from voipshift.balance.workload import Workload
+from voipshift.calls.record import REFUSED
+from voipshift.calls.recorder import Recorder
 from voipshift.calls.thinning import Thinning
 from voipshift.delegation.chain import Delegation
-from voipshift.node import Address
+from voipshift.node import Address, CallAttempt
 from voipshift.sip.answers import Answers
 from voipshift.sip.layer import ServerTransaction, TransactionLayer
 from voipshift.sip.listeners import Listeners
@@ -27,12 +31,16 @@ from voipshift.sip.priority import Marks
 from voipshift.sip.refusal import Refusals
 from voipshift.sip.uri import SipUri, host_port
 
+_FROM = re.compile(r"\r\n(?:From|f)[ \t]*+:[ \t]*+(?:[^\r\n<]*+<([^\r\n>]*+)|([^\r\n;]*+))", re.IGNORECASE).search
+_CALL_ID = re.compile(r"\r\n(?:Call-ID|i)[ \t]*+:[ \t]*+([^\r\n]*+)", re.IGNORECASE).search
+
 
 class Rooms(NamedTuple):
     """The rooms of the node that decide about a call attempt.
 
     :ivar whose: the name of the node that has an address
     :ivar trusts: whether an address vouches for its callers
+    :ivar recorder: who makes records of calls; None where nobody does
     """
 
     workload: Workload
@@ -44,6 +52,7 @@ class Rooms(NamedTuple):
     whose: Callable[[Address], str | None]
     trusts: Callable[[str], bool]
     now: Callable[[], float]
+    recorder: Recorder | None
 
 
 def marks_of(settings: config.Settings) -> Marks:
@@ -91,6 +100,7 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
     """The lane that refuses while this node has no room and every member is flagged full: line 3 of the rule."""
     workload, members, leases, whose = rooms.workload, rooms.members, rooms.leases, rooms.whose
     counts, answered = rooms.delegation.counts, rooms.answers.counts
+    recorder = rooms.recorder
     here, emergency = settings.node.name, frozenset(settings.emergency.numbers)
     # A stranger who can become known by a password is not asked for it only to be refused then; one who cannot is told
     # that he may not call.
@@ -107,10 +117,14 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
             return owner is not None
         return len(leases) > 0 and leases.find(client, user[:MAX_NAME], rooms.now()) is not None
 
-    def refused() -> None:
+    def refused(head: str, callee: str, client: Address, door: str) -> None:
         counts["attempts"] += 1
         counts["refused"] += 1
         answered[503] += 1
+        if recorder is not None:
+            caller, call_id = caller_of(head)
+            attempt = CallAttempt(secrets.token_bytes(16), door, caller, callee[:MAX_NAME], "", client, call_id=call_id)
+            recorder.refused(attempt, (rooms.delegation.told(Reason.ALL_FULL),), REFUSED, 0.0)
 
     return Refusals(
         full=full,
@@ -123,4 +137,13 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
         control=control,
         force_rport=settings.sip.force_rport,
         random=secrets.token_hex,
+    )
+
+
+def caller_of(head: str) -> tuple[str, str]:
+    """Who calls, and the Call-ID, as a record of an INVITE has them that nobody parses."""
+    caller, call_id = _FROM(head), _CALL_ID(head)
+    return (
+        (caller[1] or caller[2] or "")[:MAX_NAME] if caller is not None else "",
+        call_id[1] if call_id is not None else "",
     )

@@ -129,7 +129,7 @@ def gatekeeper(
             name=name,
             place=advertised_place,
             front=advertised(settings, front),
-            delegation=rooms.delegation,
+            delegation=rooms.records.over(rooms.delegation),
             gate=gate,
             registry=registry,
             neighbours=neighbours,

@@ -83,6 +83,13 @@ class Standing:
             factors=self.factors(),
         )
 
+    def is_group_full(self) -> bool:
+        """Whether a monitor should look elsewhere: this node drains, or nobody in the group has room."""
+        now, workload = self._now(), self._workload
+        if workload.draining:
+            return True
+        return not workload.room(now) and all(member.full for member in self._members.live(self._door, now))
+
     def factors(self) -> Factors:
         """What speaks for this node besides its workload."""
         node, quality = self._settings, self._quality
