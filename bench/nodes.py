@@ -5,11 +5,13 @@ Each is ``twistd voipshift`` with a configuration as an operator would write it,
 
 from __future__ import annotations
 
+import socket
 from functools import partial
 
 from bench.processes import Starter, await_answer, free_ports
 from bench.rivals import Server, options
 from voipshift.group import keys
+from voipshift.node import Address
 
 #: For the nodes to start and to hear each other.
 PATIENCE_S = 15.0
@@ -38,25 +40,39 @@ address = "127.0.0.1:{gateway}"
 [access]
 trusted = ["127.0.0.0/8"]
 """
+_H323 = """\
+[h323]
+listen = "127.0.0.1:{front}"
+accept = "127.0.0.1:{accept}"
+"""
 #: ``python -m twisted`` is twist; this is twistd without knowing where its script lies.
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
-def portal(starter: Starter, sampled: bool = False) -> Server:
+def portal(starter: Starter, sampled: bool = False, h323: tuple[list[int], ...] = ()) -> Server:
     """Start a portal and the member that it redirects to; the portal's share is shown apart.
 
     :param sampled: both write where their time goes into the folder when they are stopped
+    :param h323: the front and the accept port of each
     """
     ports = free_ports(5)
     pids = []
     for at, (name, limit) in enumerate((("primary", "0"), ("member", '"unlimited"'))):
         own = {"sip": ports[at], "group": ports[2 + at], "other": ports[3 - at], "gateway": ports[4]}
-        pids.append(_start(starter, sampled, name=name, limit=limit, **own))
+        more = _H323.format(front=h323[at][0], accept=h323[at][1]) if h323 else ""
+        pids.append(_start(starter, sampled, more, name=name, limit=limit, **own))
     address = ("127.0.0.1", ports[0])
     # A portal that believes no member to have room answers OPTIONS with 503.
     if not await_answer(address, partial(options, address), b"SIP/2.0 200", PATIENCE_S):
         raise SystemExit(f"the nodes do not answer:\n{words_of(starter, 'primary')}{words_of(starter, 'member')}")
     return Server("redirect", address, pids, first=pids[:1])
+
+
+def h323_portal(starter: Starter) -> tuple[Server, Address]:
+    """The same with the doors of H.323: the nodes, and the portal's front port."""
+    tcp = free_ports(4, socket.SOCK_STREAM)
+    server = portal(starter, h323=(tcp[:2], tcp[2:]))
+    return server, ("127.0.0.1", tcp[0])
 
 
 def carrier(starter: Starter, gateway: int, name: str = "carrier", sampled: bool = False) -> Server:
@@ -91,12 +107,12 @@ def words_of(starter: Starter, name: str) -> str:
     return (starter.folder / f"{name}.log").read_text(errors="replace")
 
 
-def _start(starter: Starter, sampled: bool, *, name: str, **words: object) -> int:
+def _start(starter: Starter, sampled: bool, more: str = "", /, *, name: str, **words: object) -> int:
     key_file = starter.folder / "group.key"
     if not key_file.exists():
         keys.make(str(key_file))
     configuration = starter.folder / f"{name}.toml"
-    configuration.write_text(_NODE.format(name=name, lease_s=LEASE_S, **words))
+    configuration.write_text(_NODE.format(name=name, lease_s=LEASE_S, **words) + more)
     twistd = ["-n", "--pidfile=", "voipshift", "--config", str(configuration)]
     if sampled:
         samples = str(starter.folder / f"{name}.json")

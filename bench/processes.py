@@ -108,9 +108,9 @@ def rss(pid: int) -> int:
     return int(psutil.Process(pid).memory_info().rss)
 
 
-def free_ports(count: int) -> list[int]:
-    """UDP ports of loopback that nobody has."""
-    held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+def free_ports(count: int, kind: int = socket.SOCK_DGRAM) -> list[int]:
+    """Ports of loopback that nobody has, of UDP or another kind."""
+    held = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
     try:
         for each in held:
             each.bind(("127.0.0.1", 0))
