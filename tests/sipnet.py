@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.dnsnet import Zone
 from voipshift import config, tap
 from voipshift.errors import ProtocolViolation
 from voipshift.group import keys
@@ -22,6 +23,7 @@ from voipshift.node import FULL, Acceptance, Address, CallAttempt, Load, NodeIde
 from voipshift.sip.message import Request, Response, parse, request
 from voipshift.sip.seals import Seals
 from voipshift.sip.uri import SipUri, host_port
+from voipshift.wiring import gateways
 
 HERE = ("192.0.2.1", 5060)
 HERE_TOO = ("192.0.2.1", 5067)
@@ -297,10 +299,12 @@ class SipNetTestCase(SynchronousTestCase):
     """A network with a phone and a gateway; after the test nothing is scheduled."""
 
     def setUp(self) -> None:
-        """An empty network at time 0."""
+        """An empty network and a DNS without any name, at time 0."""
         self.clock = Clock()
         self.network = Network(self.clock)
         self.patch(tap, "open_port", self.network.open_port)
+        self.zone = Zone({})
+        self.patch(gateways, "Dns", lambda reactor, servers: self.zone)
         group_keys = keys.Keys([b"k" * 32])
         self.patch(keys, "Keys", lambda secrets: group_keys)
         self.seals = Seals(keys=group_keys, now=self.clock.seconds)

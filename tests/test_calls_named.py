@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.dnsnet import Zone
 from tests.sipnet import GATEWAY, HERE, SPARE, Peer, SipNetTestCase
 from voipshift.node import Address
 from voipshift.sip.locate import Naptr, Records, Srv
-from voipshift.wiring import gateways
 
 CARRIER = ("carrier.example.net", 0)
 ZONE: dict[tuple[str, str], Records] = {
@@ -28,16 +26,7 @@ class NamedTestCase(SipNetTestCase):
     def setUp(self) -> None:
         """Nothing is known of the carrier yet."""
         super().setUp()
-        self.zone = Zone(ZONE)
-        zone = self.zone
-
-        class Resolver:
-            """In place of the door."""
-
-            def __init__(self, *given: Any) -> None:
-                self.ask = zone.ask
-
-        self.patch(gateways, "Dns", Resolver)
+        self.zone.records.update(ZONE)
         self.spare = Peer(self.network, SPARE, "spare")
         self.here = self.node(gateways=self.gateways)
 
@@ -138,3 +127,99 @@ class LoopTest(NamedTestCase):
         self.invite()
         self.spare.asked("INVITE")
         self.assertEqual(len([1 for _, to, octets in self.network.sent if to == HERE and octets[:6] == b"INVITE"]), 1)
+
+
+class DialogTest(NamedTestCase):
+    """Ends that give a host name for where they are."""
+
+    gateways = ((GATEWAY, ("",)),)
+
+    def stand(self, contact: str = "<sip:100@two.example.net>") -> Any:
+        """A call whose far end gives a name; the answer."""
+        self.invite()
+        self.gateway.answer(self.gateway.asked("INVITE"), 200, fields=[("Contact", contact)])
+        return self.phone.told(200)
+
+    def test_it_is_reached_by_its_name(self) -> None:
+        """ACK and BYE go to the address behind the name; the Request-URI stays."""
+        answer = self.stand()
+        self.phone.say(self.phone.within("ACK", answer, 1), HERE)
+        self.assertEqual(self.spare.asked("ACK").uri, "sip:100@two.example.net")
+        self.phone.say(self.phone.within("BYE", answer), HERE)
+        self.spare.answer(self.spare.asked("BYE"), 200)
+        self.phone.told(200, "BYE")
+        self.assertEqual((self.gateway.words(), len(self.here.table)), ([], 0))
+
+    def test_a_request_waits_for_dns(self) -> None:
+        """The ACK as well as the BYE, and nobody else."""
+        answer = self.stand()
+        self.zone.held = True
+        self.phone.say(self.phone.within("ACK", answer, 1), HERE)
+        self.phone.say(self.phone.within("BYE", answer), HERE)
+        self.assertEqual(self.spare.words(), [])
+        self.zone.release()
+        self.network.settle()
+        self.assertEqual(self.spare.words(), ["ACK", "BYE"])
+
+    def test_a_re_invite_that_is_cancelled_while_it_waits(self) -> None:
+        """487, and the call stands."""
+        answer = self.stand()
+        self.zone.held = True
+        invite = self.phone.within("INVITE", answer)
+        self.phone.say(invite, HERE)
+        cancel = self.phone.request("CANCEL", invite.uri, number=2)
+        cancel.set("Via", str(invite.via))
+        self.phone.say(cancel, HERE)
+        self.assertEqual(self.phone.words(), ["200 CANCEL", "487 INVITE"])
+        self.zone.release()
+        self.network.settle()
+        self.assertEqual((self.spare.words(), len(self.here.table)), ([], 1))
+        self.network.advance(40)
+        self.phone.words()
+
+    def test_a_name_that_leads_nowhere(self) -> None:
+        """The end is reached where it was seen."""
+        for contact in ("<sip:100@nobody.example.net>", "<sip:100@ours.example.net>"):
+            answer = self.stand(contact)
+            self.phone.say(self.phone.within("ACK", answer, 1), HERE)
+            self.gateway.asked("ACK")
+            self.phone.say(self.phone.within("BYE", answer), HERE)
+            self.gateway.answer(self.gateway.asked("BYE"), 200)
+            self.phone.told(200, "BYE")
+
+    def test_no_other_name_is_looked_up(self) -> None:
+        """Not in a Request-URI that the far end did not give, nor in a Route: this node is no relay."""
+        answer = self.stand()
+        self.zone.take()
+        for uri in ("sip:100@one.example.net", "sip:100@two.example.net;maddr=one.example.net"):
+            bye = self.phone.within("BYE", answer)
+            bye.uri = uri
+            self.phone.say(bye, HERE)
+            self.assertEqual(self.zone.take(), [])
+            self.gateway.answer(self.gateway.asked("BYE"), 500)
+        bye.prepend("Route", "<sip:one.example.net;lr>")
+        bye.set("Via", "SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKrouted;rport")
+        self.phone.words()
+        self.phone.say(bye, HERE)
+        self.phone.told(403, "BYE")
+        self.assertEqual(self.zone.take(), [])
+
+    def test_the_next_address_behind_the_name(self) -> None:
+        """Section 4.3: where the first is silent, or says 503."""
+        self.zone.records["two.example.net", "A"] = ("192.0.2.99", SPARE[0])
+        answer = self.stand()
+        self.phone.say(self.phone.within("BYE", answer), HERE)
+        self.network.advance(2.01)
+        self.spare.answer(self.spare.asked("BYE"), 200)
+        self.phone.words()
+
+    def test_the_caller_too(self) -> None:
+        """Its BYE comes by its name."""
+        self.zone.records["phone.example.net", "A"] = (SPARE[0],)
+        self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1", contact="<sip:a@phone.example.net>"), HERE)
+        invite = self.gateway.asked("INVITE")
+        self.gateway.answer(invite, 200)
+        self.phone.told(200)
+        self.gateway.say(self.gateway.back("BYE", invite), HERE)
+        self.spare.answer(self.spare.asked("BYE"), 200)
+        self.gateway.told(200, "BYE")

@@ -40,6 +40,7 @@ CHAINS = (
     "sip.names",
     "calls.gateways",
     "calls.whereabouts",
+    "calls.waiting",
     "lab.asking",
     "lab.server",
 )

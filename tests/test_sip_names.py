@@ -28,6 +28,7 @@ ZONE: dict[tuple[str, str], Records] = {
     ("ours.example.net", "A"): ("192.0.2.1", "192.0.2.20"),
     ("odd.example.net", "A"): ("224.0.1.75", "0.0.0.0", "255.255.255.255"),
     ("other.example.net", "A"): ("192.0.2.20",),
+    ("third.example.net", "A"): ("192.0.2.20",),
     ("_sip._udp.srv.example.net", "SRV"): (Srv(0, 0, 5080, "gw.example.net"),),
 }
 
@@ -178,5 +179,12 @@ class DomainTest(NamesTestCase):
     def test_an_address_is_held_to_its_first_name(self) -> None:
         """Whoever else leads there over TLS does not: he would use a connection that was checked for somebody else."""
         self.found(Place("gw.example.net", 5061, "tls"))
-        self.assertEqual(self.found(Place("other.example.net", 5061, "tls")), [])
+        self.assertEqual(self.found(Place("third.example.net", 5061, "tls")), [])
         self.assertEqual(self.found(Place("gw.example.net", 5061, "tls")), [("192.0.2.20", 5061)])
+
+    def test_a_configured_name_comes_before_others(self) -> None:
+        """Whoever was there first; then nobody else leads there."""
+        self.found(Place("gw.example.net", 5061, "tls"))
+        self.assertEqual(self.found(Place("other.example.net", 5061, "tls")), [("192.0.2.20", 5061)])
+        self.assertEqual(self.names.domain(("192.0.2.20", 5061)), "trunk.example.net")
+        self.assertEqual(self.found(Place("gw.example.net", 5061, "tls")), [])

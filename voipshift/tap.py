@@ -197,6 +197,7 @@ class Node(Service):
             table=self.table,
             session=SessionTimer(settings.calls.session_expires_s),
             gateways=terminating.gateways,
+            names=terminating.names,
             routing=Routing(frozenset(places), terminating.gateways, self._is_member, seals),
             respond=self.sip.respond,
             tag=self.sip.layer.tag_for,

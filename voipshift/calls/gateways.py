@@ -7,13 +7,13 @@ call, and gets its calls by that name; those that are known to be down come last
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from voipshift.calls.dialplan import MAX_TRIES, DialPlan, Gateway
 from voipshift.calls.location import Target
 from voipshift.calls.numbering import dialled
+from voipshift.calls.waiting import Lookup
 from voipshift.calls.watch import Watch
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
@@ -23,13 +23,6 @@ from voipshift.sip.uri import SipUri, is_ip_address, scheme_of, write_host
 
 #: Addresses of one gateway that are tried for one call, so that the next gateway has its chance.
 MAX_PER_GATEWAY = 4
-
-
-class Lookup(Protocol):
-    """Who knows host names (:class:`voipshift.sip.names.Names`)."""
-
-    def known(self, place: Place) -> tuple[Try, ...] | None: ...
-    def look_up(self, place: Place) -> Deferred[tuple[Try, ...]]: ...
 
 
 class Gateways:

@@ -7,7 +7,7 @@ forwarded without a transaction (section 16.11).  The transactions themselves, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from voipshift.calls.breadth import breadth_of
@@ -22,6 +22,8 @@ from voipshift.calls.session import MIN_SE_S, REFRESHES, Interval, IntervalTooSm
 from voipshift.calls.subscription import Subscriptions
 from voipshift.calls.table import Call, CallTable
 from voipshift.calls.thinning import Thinning
+from voipshift.calls.waiting import Lookup, Unknown, Waiting
+from voipshift.calls.ways import Groups, Ways, only
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
@@ -50,6 +52,7 @@ class Proxy:
     :param table: the call table
     :param session: how this node takes part in session timers
     :param gateways: where calls go
+    :param names: who knows the host names that ends of dialogs go by
     :param routing: which addresses may be sent to
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response of its own
@@ -72,6 +75,7 @@ class Proxy:
         table: CallTable,
         session: SessionTimer,
         gateways: Gateways,
+        names: Lookup,
         routing: Routing,
         respond: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
@@ -88,12 +92,13 @@ class Proxy:
         unserved: Callable[[Origin | None, int], None] = lambda origin, status: None,
     ) -> None:
         self._listeners = listeners
-        self._is_open = is_open
         self._names = frozenset(host_port(place) for place in listeners.places)
         self._table = table
         self._session = session
         self.subscriptions = Subscriptions(now)
         self._gateways = gateways
+        self._ways = Ways(listeners, is_open, routing, names)
+        self._waiting = Waiting(names.look_up, respond, tag)
         self.silent = gateways.silent
         self.refused = gateways.refused
         self._routing = routing
@@ -131,7 +136,7 @@ class Proxy:
         invite: ServerTransaction,
         target: str,
         hops: int,
-        places: Sequence[Sequence[Target]] = (),
+        places: Groups = (),
         origin: Origin | None = None,
     ) -> None:
         """Carry a call that this node has accepted.
@@ -165,7 +170,7 @@ class Proxy:
         errand = Errand(call, opens, breadth=breadth, loop=loop_digest(invite.request), session=session)
         self._forward(invite, request, groups, errand)
 
-    def deliver(self, transaction: ServerTransaction, target: str, places: Sequence[Sequence[Target]] = ()) -> None:
+    def deliver(self, transaction: ServerTransaction, target: str, places: Groups = ()) -> None:
         """Forward a request outside any call to a user's telephones, or to a gateway: it takes no slot.
 
         SUBSCRIBE and REFER make dialogs, whose requests come back through this node.
@@ -195,10 +200,10 @@ class Proxy:
         request = self._routing.without_ours(transaction.request)
         request.uri = request.uri if uri is None else uri
         if transaction.reliable or is_behind_nat(transaction):
-            way = self._hop(request, Target(to), 0)
+            way = self._ways.hop(request, Target(to), 0)
             for value in self._recorded(request, transaction.source, way.listener):
                 request.prepend("Record-Route", value)
-        self._forward(transaction, request, _only(to), self._to_member(transaction, request))
+        self._forward(transaction, request, only(to), self._to_member(transaction, request))
 
     def check_route(self, request: Request) -> None:
         """Make sure that this node or another may carry a call along its Route.
@@ -217,16 +222,17 @@ class Proxy:
         flow = self._routing.flow(invite.request)
         if flow is None:
             return False
-        target = self._flow_target(flow)
+        target = self._ways.into(flow)
         request = self._routing.without_ours(invite.request)
         for value in reversed(self._recorded(request, flow, invite.source.listener)):
             request.prepend("Record-Route", value)
         self._forward(invite, request, target, self._to_member(invite, request))
         return True
 
-    def within(self, transaction: ServerTransaction) -> None:
+    def within(self, transaction: ServerTransaction, *, waited: bool = False) -> None:
         """Forward a request of a dialog.
 
+        :param waited: where it goes was looked up
         :raises ProtocolViolation: 481, nothing is known of such a dialog; 403, it would go to no party of it
         """
         flow = self._routing.flow(transaction.request)
@@ -238,27 +244,37 @@ class Proxy:
                 session = self._ask_for_session(transaction, request)
                 if session is None:
                     return
-            groups = self._towards(request, dialogs)
+            try:
+                groups = self._ways.towards(request, dialogs, waited)
+            except Unknown as unknown:
+                self._waiting.hold(transaction, unknown.place, lambda: self.within(transaction, waited=True))
+                return
             if request.method == NOTIFY and not isinstance(dialogs, Call):
                 self._record(transaction, request, groups, dialogs)
             self._forward(transaction, request, groups, Errand(dialogs, session=session))
             return
-        groups = self._beside_the_call(request, flow)
+        groups = self._ways.beside_the_call(request, flow)
         if request.method == NOTIFY:
             self._record_beside(transaction, request, groups[0][0])
         self._forward(transaction, request, groups, Errand(to_member=True))
 
-    def acknowledge(self, ack: Request, source: Hop) -> None:
+    def acknowledge(self, ack: Request, source: Hop, *, waited: bool = False) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
         try:
             flow = self._routing.flow(ack)
             request = self._routing.without_ours(ack)
             call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
-            groups = self._towards(request, call) if call is not None else self._beside_the_call(request, flow)
+            if call is not None:
+                groups: Groups = self._ways.towards(request, call, waited)
+            else:
+                groups = self._ways.beside_the_call(request, flow)
             if request.max_forwards == 0:
                 return
-            hop = self._hop(request, groups[0][0], source.listener)
+            hop = self._ways.hop(request, groups[0][0], source.listener)
         except ProtocolViolation:
+            return
+        except Unknown as unknown:
+            self._waiting.hold(None, unknown.place, lambda: self.acknowledge(ack, source, waited=True))
             return
         self._send(self._onward(request, hop.listener).octets(), hop)
 
@@ -291,7 +307,7 @@ class Proxy:
         marked = errand.to_member and outside and target.listener is None
         if marked:
             listener = 0  # the address by which members know this node
-        hop = self._hop(request, target, listener)
+        hop = self._ways.hop(request, target, listener)
         if hop.listener != listener and errand.dialogs is not None and (outside or request.method == NOTIFY):
             # The far end comes back by another way than the near end (RFC 5658 section 4).
             request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
@@ -312,16 +328,12 @@ class Proxy:
 
     # The parts.
 
-    def _forward(
-        self, server: ServerTransaction, request: Request, groups: Sequence[Sequence[Target]], errand: Errand
-    ) -> None:
+    def _forward(self, server: ServerTransaction, request: Request, groups: Groups, errand: Errand) -> None:
         context = ResponseContext(self, server, request, groups, errand)
         server.user = context
         context.begin()
 
-    def _targets(
-        self, server: ServerTransaction, target: str, places: Sequence[Sequence[Target]]
-    ) -> tuple[Request, Sequence[Sequence[Target]]]:
+    def _targets(self, server: ServerTransaction, target: str, places: Groups) -> tuple[Request, Groups]:
         """A request from outside a dialog as it goes on, and where to (section 16.5)."""
         request = self._routing.without_ours(server.request)
         request.uri = target
@@ -330,9 +342,7 @@ class Proxy:
             return request, ((Target(routed),),)
         return request, places or self._thinning.passing(server, self._gateways.targets(target))
 
-    def _record(
-        self, server: ServerTransaction, request: Request, groups: Sequence[Sequence[Target]], dialogs: Dialogs
-    ) -> None:
+    def _record(self, server: ServerTransaction, request: Request, groups: Groups, dialogs: Dialogs) -> None:
         """Stay in the route of the dialogs that a request opens, and let their requests go to those who are named."""
         dialogs.admit(*(each.address for group in groups for each in group))
         admit(dialogs, request)
@@ -346,7 +356,7 @@ class Proxy:
             flow = Hop(*target.address, target.listener)
             values = self._recorded(request, flow, server.source.listener)[::-1]
         else:
-            values = self._recorded(request, server.source, self._hop(request, target, 0).listener)
+            values = self._recorded(request, server.source, self._ways.hop(request, target, 0).listener)
         for value in values:
             request.prepend("Record-Route", value)
 
@@ -363,41 +373,6 @@ class Proxy:
             tag = self.tag(server.request)
             self.respond(server, server.request.response(small.status, to_tag=tag, fields=fields))
             return None
-
-    def _hop(self, request: Request, target: Target, nearest: int) -> Hop:
-        """Which way a request goes to a target: by the port that it must leave by, or as its next URI says."""
-        if target.listener is not None:
-            return Hop(target.address[0], target.address[1], target.listener)
-        if target.transport is not None:
-            return self._listeners.towards(target.address, target.transport, nearest)
-        return self._listeners.way(request, target.address, nearest)
-
-    def _beside_the_call(self, request: Request, flow: Hop | None) -> tuple[tuple[Target]]:
-        """Where a request goes whose call a member carries: to that member, or from it to a client of this node's."""
-        member = self._routing.member(request)
-        if member is not None:
-            return _only(member)
-        if flow is None:
-            raise ProtocolViolation("Call/Transaction Does Not Exist", 481)
-        return self._flow_target(flow)
-
-    def _flow_target(self, flow: Hop) -> tuple[tuple[Target]]:
-        """A client of this node's, by the flow that it opened."""
-        reliable = self._listeners.reliable
-        if flow.listener >= len(reliable) or (reliable[flow.listener] and not self._is_open(flow)):
-            raise ProtocolViolation("Flow Failed", 430)
-        return ((Target((flow.host, flow.port), listener=flow.listener),),)
-
-    def _towards(self, request: Request, dialogs: Dialogs) -> tuple[tuple[Target]]:
-        """Where a request inside a dialog goes: by the connection to the far end, as long as it is open; else to an
-        address, by the port where that end is known, for its NAT may know no other.
-        """
-        end = dialogs.far_end(request)
-        to = self._routing.next_hop(request, dialogs, end)
-        flow = end.flow
-        if flow is None or not self._is_open(flow):
-            flow = self._listeners.way(request, to, end.listener)
-        return ((Target((flow.host, flow.port), listener=flow.listener),),)
 
     def _recorded(self, request: Request, flow: Hop, listener: int) -> list[str]:
         """What this node records of its two sides: a client that is reached by a flow, and from there the others.
@@ -429,11 +404,6 @@ class Proxy:
     def _spirals(self, request: Request) -> bool:
         """Whether an INVITE has been here before, and was given another Request-URI or Route since."""
         return any(via.sent_by in self._names for via in request.vias)
-
-
-def _only(address: Address) -> tuple[tuple[Target]]:
-    """One place to go to, as it is."""
-    return ((Target(address),),)
 
 
 def _is_secure(request: Request) -> bool:

@@ -7,16 +7,21 @@ call has named.  Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from functools import lru_cache
 
 from voipshift.calls.dialogs import Dialogs, End
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.fields import Message
 from voipshift.sip.grammar import NameAddr
+from voipshift.sip.locate import Place
 from voipshift.sip.message import Request
 from voipshift.sip.seals import Seals
 from voipshift.sip.transaction import Hop
 from voipshift.sip.uri import SipUri, is_ip_address
+
+#: The longest Contact or Record-Route whose host name is looked up; they are looked at again and again.
+MAX_NAMED = 512
 
 
 def not_a_party() -> ProtocolViolation:
@@ -160,6 +165,32 @@ class Routing:
         if address not in dialogs.parties and address not in self._gateways:
             raise not_a_party()
         return address
+
+
+def named(request: Request, to: End) -> Place | None:
+    """Where a request inside a dialog goes by a host name; None where it goes by an address.
+
+    It must be the name that the end it is for has given, or the first proxy on the way there: nobody else's is looked
+    up, for that would make a relay of this node.
+    """
+    place = None if to.behind_nat and not to.route else _named(to.route[0] if to.route else f"<{to.target}>")
+    if place is None:
+        return None
+    routes = request.values("Route")
+    uri = uri_of(routes[0] if routes else f"<{request.uri}>")
+    return place if uri is not None and Place.of(uri) == place else None
+
+
+def _named(value: str) -> Place | None:
+    """The host name of a Contact or a Record-Route, with what goes with it; None for an address."""
+    return _named_again(value) if len(value) <= MAX_NAMED else None
+
+
+@lru_cache(maxsize=1000)
+def _named_again(value: str) -> Place | None:
+    uri = uri_of(value)
+    place = None if uri is None else Place.of(uri)
+    return None if place is None or is_ip_address(place.host) else place
 
 
 def suit_strict_router(request: Request) -> None:

@@ -39,7 +39,7 @@ class Connection(protocol.Protocol):
 
     :param hop: the far end's address, and the listener that the connection belongs to
     :param secure: it is TLS
-    :param domain: whom the far end's certificate must name; None where the far end connected to us
+    :ivar domain: whom the far end's certificate must name; None where the far end connected to us
     :ivar unsent: messages that wait for the connection to stand; None once it does
     :ivar certificate: what the far end has shown and OpenSSL has verified
     """
@@ -53,14 +53,14 @@ class Connection(protocol.Protocol):
         self.framing = Framing()
         self._owner = owner
         self._secure = secure
-        self._domain = domain
+        self.domain = domain
         self._unread: int | None = None
         self._over = False
 
     @property
     def is_ours(self) -> bool:
         """Whether this node opened it."""
-        return self._domain is not None
+        return self.domain is not None
 
     def send(self, octets: bytes) -> None:
         """Send a message, now or as soon as the connection stands."""
@@ -100,7 +100,7 @@ class Connection(protocol.Protocol):
 
     def handshakeCompleted(self) -> None:
         self.certificate = self.transport.getPeerCertificate()
-        if self._domain is not None and (self.certificate is None or not names(self.certificate, self._domain)):
+        if self.domain is not None and (self.certificate is None or not names(self.certificate, self.domain)):
             self.abort()
             return
         self._stands()

@@ -66,7 +66,7 @@ class Names:
     :param ask: asks DNS
     :param supported: the transports of the node, each with whether over IPv6
     :param is_ours: whether an address is one of the group's
-    :param domains: whom the certificate of a configured name must name, where that is not the name itself
+    :param domains: the configured names, and whom the certificate of each must name
     :ivar counts: questions, by how they ended
     """
 
@@ -86,6 +86,7 @@ class Names:
         self._now = now
         self._draw = draw
         self._domains = domains or {}
+        self._operators = frozenset(self._domains.values())
         self._answers: OrderedDict[Question, _Answer] = OrderedDict()
         self._outstanding: dict[Question, list[Deferred[None]]] = {}
         self._held: dict[Address, str] = {}
@@ -122,7 +123,12 @@ class Names:
         if found.transport != "tls" or address[0] == place.host:
             return True
         domain = self._domains.get(place.host, place.host)
-        if address not in self._held and len(self._held) < MAX_HELD:
+        holder = self._held.get(address)
+        if place.host in self._domains:
+            # An operator's word: only another one's stands against it.
+            if holder is None or holder not in self._operators:
+                self._held[address] = domain
+        elif holder is None and len(self._held) < MAX_HELD:
             self._held[address] = domain
         return self._held.get(address) == domain
 

@@ -166,6 +166,11 @@ class Streams:
         if connection is None and octets.startswith(b"SIP/"):
             hop = self._way_back(octets, hop)
             connection = self._connections.get(hop) or self._aliases.get(hop)
+        if connection is not None and connection.domain and self._is_for_another(connection):
+            # It was checked for somebody else whom DNS had put at the same address (RFC 5922 section 7.2).
+            self.closed(connection)
+            connection.abort()
+            connection = None
         if connection is None:
             connection = self._connect(hop)
         connection.send(octets)
@@ -178,6 +183,11 @@ class Streams:
         """Where a response goes whose connection is gone: the same host, and the port of its Via (18.2.2)."""
         via = parse(response).via
         return hop._replace(port=via.port or (DEFAULT_SECURE_PORT if via.transport == "TLS" else DEFAULT_PORT))
+
+    def _is_for_another(self, connection: Connection) -> bool:
+        hop = connection.hop
+        secure = self._listeners[hop.listener].credentials is not None
+        return secure and connection.domain != self._domain_of((hop.host, hop.port))
 
     def _connect(self, hop: Hop) -> Connection:
         listener = self._listeners[hop.listener]

@@ -60,14 +60,14 @@ def terminating(
     """
     now: Callable[[], float] = reactor.seconds
     draw = Random().random
-    named = {each.address[0]: each.domain for each in settings.gateways if each.domain is not None}
+    domains = {each.address[0]: each.domain or each.address[0] for each in settings.gateways}
     names = Names(
         ask=Dns(reactor, settings.dns.servers).ask,
         supported=listeners.ways,
         is_ours=is_ours,
         now=now,
         draw=draw,
-        domains=named,
+        domains=domains,
     )
     plan = plan_of(settings, "sip")
     intervals = {
