@@ -73,6 +73,13 @@ class Wire:
     def setTcpKeepAlive(self, on: bool) -> None:
         """Nothing vanishes."""
 
+    def getHandle(self) -> Wire:
+        """The socket."""
+        return self
+
+    def setsockopt(self, level: int, option: int, value: int) -> None:
+        """Nothing vanishes."""
+
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Everybody reads at once."""
 

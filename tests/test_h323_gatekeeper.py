@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 from twisted.internet.defer import Deferred
 
-from tests.h323_messages import CALL, CONFERENCE, PHONE, TERMINAL, TOKENS
+from tests.h323_messages import CALL, CONFERENCE, PHONE, RAS_MESSAGES, TERMINAL, TOKENS
 from tests.h323net import STRANGER
 from tests.h323ras import FAR, FRONT, HERE, NEIGHBOUR, RAS, THERE, RasTestCase
+from tests.test_h323_uuie import mutated
 from voipshift.h323 import ras
 from voipshift.h323.addresses import alias_of
 from voipshift.h323.admission import (
@@ -168,6 +170,15 @@ class OtherTests(RasTestCase):
         for octets in (b"", b"\xff" * 40, ras.encode(self.arq("1"))[:-5]):
             self.assertEqual(self.node.ask_octets(octets), [])
         self.assertEqual(sum(self.node.gatekeeper.counts.values()), 3)
+
+    def test_mutated(self) -> None:
+        """Whatever is made of real messages, and from wherever it comes: nothing but answers comes of it."""
+        random = Random(225)
+        originals = [ras.encode(message) for message in RAS_MESSAGES]
+        for _ in range(3000):
+            octets = mutated(random.choice(originals), random)
+            self.node.ask_octets(octets, random.choice((PHONE, STRANGER, NEIGHBOUR)))
+        self.assertGreater(self.node.gatekeeper.counts["repeated"], 10)
 
     def test_an_unknown_message(self) -> None:
         """XRS with the message; strangers get none."""

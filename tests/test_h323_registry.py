@@ -22,6 +22,7 @@ from voipshift.h323.registration import (
     UnregistrationRequest,
 )
 from voipshift.h323.registry import DOOR, MAX_TIME_TO_LIVE, MIN_TIME_TO_LIVE, NOBODY
+from voipshift.h323.tokens import MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
 
@@ -58,6 +59,20 @@ class RegistrationTests(RegistryTestCase):
         answer = self.ask(replace(request, request_seq_num=2), STRANGER)
         assert isinstance(answer, GatekeeperReject)
         self.assertEqual((answer.reject_reason, answer.alt_gk_info), ("terminalExcluded", ()))
+
+    def test_how_to_prove_a_password(self) -> None:
+        """Who needs one is asked for the kind that all terminals have, if it offers that; nobody else is."""
+        request = GatekeeperRequest(
+            1, PROTOCOL, PHONE, TERMINAL, authentication_capability=("pwdHash", "certSign"), algorithm_oids=(MD5,)
+        )
+        for source, mode in ((STRANGER, "pwdHash"), (PHONE, None)):
+            answer = self.ask(request, source)
+            assert isinstance(answer, GatekeeperConfirm)
+            self.assertEqual((answer.authentication_mode, answer.algorithm_oid), (mode, MD5 if mode else None))
+        for lacking in ({"algorithm_oids": ()}, {"authentication_capability": ()}):
+            answer = self.ask(replace(request, request_seq_num=self.number() + 1, **lacking), STRANGER)  # type: ignore[arg-type]
+            assert isinstance(answer, GatekeeperConfirm)
+            self.assertIsNone(answer.authentication_mode)
 
     def test_registration(self) -> None:
         """RCF names the front port, the aliases, and how long it lasts, within bounds."""

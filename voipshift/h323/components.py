@@ -46,6 +46,15 @@ Oid = Annotated[tuple[int, ...], _PLAIN]
 Word = Annotated[str, Form(lambda choice: str(choice[0]), lambda word: (word, None))]
 #: CallIdentifier: 16 octets.
 Guid = Annotated[bytes, Form(lambda tree: tree["guid"], lambda guid: {"guid": guid})]
+#: The names of several such alternatives; what else one says is not read.
+Words = Annotated[
+    tuple[str, ...],
+    Form(
+        lambda choices: tuple(str(name) for name, _ in choices),
+        lambda words: [(word, None) for word in words],
+    ),
+]
+Oids = Annotated[tuple[tuple[int, ...], ...], Form(tuple, list)]
 OctetStrings = Annotated[tuple[bytes, ...], Form(tuple, list)]
 #: None also for an address that is not of IP.
 Place = Annotated[Address | None, Form(addresses.read_address, addresses.write_address)]
@@ -72,6 +81,8 @@ CryptoTokens = Annotated[tuple[tokens.PasswordHash, ...], Form(tokens.read_crypt
 _SPELLINGS = {
     "activeMc": "activeMC",
     "conferenceId": "conferenceID",
+    "algorithmOid": "algorithmOID",
+    "algorithmOids": "algorithmOIDs",
     "altGkInfo": "altGKInfo",
     "willRespondToIrr": "willRespondToIRR",
     "willSupplyUuies": "willSupplyUUIEs",

@@ -19,12 +19,14 @@ from voipshift.h323.components import (
     Form,
     Number,
     Oid,
+    Oids,
     Place,
     Places,
     Text,
     Tokens,
     Vendor,
     Word,
+    Words,
 )
 from voipshift.h323.resources import Capacity
 
@@ -53,7 +55,11 @@ RegistrationRefusal = Annotated[Refusal, Form(_read_refusal, _write_refusal)]
 
 @dataclass(frozen=True, slots=True)
 class GatekeeperRequest:
-    """GRQ: is there a gatekeeper?"""
+    """GRQ: is there a gatekeeper?
+
+    :ivar authentication_capability: how the endpoint can prove a password, by H.235
+    :ivar algorithm_oids: and with what
+    """
 
     request_seq_num: Number
     protocol_identifier: Oid
@@ -63,17 +69,24 @@ class GatekeeperRequest:
     endpoint_alias: Aliases = ()
     tokens: Tokens = ()
     crypto_tokens: CryptoTokens = ()
+    authentication_capability: Words = ()
+    algorithm_oids: Oids = ()
 
 
 @dataclass(frozen=True, slots=True)
 class GatekeeperConfirm:
-    """GCF: here."""
+    """GCF: here.
+
+    :ivar authentication_mode: how the endpoint is to prove its password
+    """
 
     request_seq_num: Number
     protocol_identifier: Oid
     ras_address: Place
     gatekeeper_identifier: Text | None = None
     alternate_gatekeeper: Alternates = ()
+    authentication_mode: Word | None = None
+    algorithm_oid: Oid | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """How a gatekeeper answers GRQ, RRQ and URQ (H.225.0 sections 7.8 to 7.10).
 
-A terminal finds its gatekeeper without saying who it is; to register it is at an address that vouches for it, or proves
-the password of a user.  Such a user registers the alias that is his name, and no other.  Aliases go to the store that
-the whole group shares; where the store says that one is somebody else's, the terminal gets duplicateAlias.
+A terminal finds its gatekeeper without saying who it is, and hears how to prove its password; to register it is at an
+address that vouches for it, or proves the password of a user.  Such a user registers the alias that is his name, and no
+other.  Aliases go to the store that the whole group shares; where the store says that one is somebody else's, the
+terminal gets duplicateAlias.
 
 Where registrations are shifted, the group decides about a GRQ as it does about a call: by an attempt at the door of
 RAS. The node that takes it holds a slot for the terminal's address; the terminal is told that address with GRJ, comes,
@@ -12,6 +13,7 @@ and is not sent on again, for its slot waits there until the RRQ.  No socket and
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol
@@ -37,6 +39,7 @@ from voipshift.h323.registration import (
     UnregistrationReject,
     UnregistrationRequest,
 )
+from voipshift.h323.tokens import MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
 
@@ -53,6 +56,8 @@ MAX_TIME_TO_LIVE = 3600
 MAX_ALIASES = 20
 #: Characters of an alias, as of a user of SIP.
 MAX_ALIAS = 128
+#: Of what a terminal offers to prove its password with, what it is asked for: the kind that they all have.
+PASSWORD_HASH = "pwdHash"
 #: The door at which registrations are shifted, and whom such an attempt calls: nobody, but it has to have a name.
 DOOR = "h323/ras"
 NOBODY = "h323/ras"
@@ -195,8 +200,12 @@ class Registry:
         return lease if lease is not None and lease.attempt.door == DOOR else None
 
     def _confirm(self, asked: Asked, request: GatekeeperRequest) -> None:
-        number = request.request_seq_num
-        asked.reply(GatekeeperConfirm(number, PROTOCOL, self._place, self._name, self._alternates()))
+        number, others = request.request_seq_num, self._alternates()
+        confirm = GatekeeperConfirm(number, PROTOCOL, self._place, self._name, others)
+        can = PASSWORD_HASH in request.authentication_capability and MD5 in request.algorithm_oids
+        if can and self._gate.vouches(asked.source[0], registers=True) is None:
+            confirm = replace(confirm, authentication_mode=PASSWORD_HASH, algorithm_oid=MD5)
+        asked.reply(confirm)
 
     def _do_not_confirm(
         self, asked: Asked, request: GatekeeperRequest, reason: str, instead: tuple[AlternateGatekeeper, ...] = ()

@@ -41,6 +41,13 @@ MAX_UNREAD = 1 << 18
 CONNECT_S = 4.0
 #: How long the far ends have to take what a node that stops has to tell them.
 STOP_S = 1.0
+#: A far end that has vanished is noticed a minute and a half after it spoke last, and its calls give their slots back:
+#: seconds of silence, seconds between three questions, how many there are.
+ALIVE = tuple(
+    (getattr(socket, name), value)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+)
 #: Connections that wait to be accepted.
 BACKLOG = 512
 
@@ -118,6 +125,9 @@ class Line(Stream):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
+        handle = self.transport.getHandle()
+        for option, value in ALIVE:
+            handle.setsockopt(socket.IPPROTO_TCP, option, value)
         self.transport.registerProducer(self, True)
         near = self.transport.getHost()
         self.near = (near.host, near.port)
