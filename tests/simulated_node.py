@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from tests.simulated_network import NodeCall, NodeClock
 from voipshift.balance.leases import Lease, Leases
 from voipshift.balance.members import Members
+from voipshift.balance.rates import Rates
 from voipshift.balance.workload import Workload
 from voipshift.delegation.chain import Delegation
 from voipshift.errors import Refused
@@ -76,6 +77,7 @@ class Node:
             ongoing_calls=limit, calls_per_second=rate, occupied=lambda: len(self.calls) + len(self.leases), now=now
         )
         self.members = Members(here=name, report_interval_s=REPORT_INTERVAL_S)
+        self.rates = Rates(members=self.members, workload=self.workload, now=now) if group.rates else None
         self.exchange = Exchange(
             clock=self.clock,
             send=lambda octets, destination: group.network.send(octets, address, destination),
@@ -86,9 +88,10 @@ class Node:
             multicast=group.network.multicast,
             report_interval_s=REPORT_INTERVAL_S,
             random=octets,
-            statement=lambda: Statement(self.load(), self.identity.doors),
+            statement=lambda: Statement(self.load(), self.identity.doors, offered=self.offered()),
             heard=lambda identity, load: self.members.heard(identity, load, self.clock.seconds()),
             left=self.members.leave,
+            stated=lambda name, statement: self.members.describe(name, statement.factors, statement.offered),
             consider=self.consider,
             withdraw=self.withdraw,
             lapsed=lambda attempt, lease: self.told.append(attempt),
@@ -108,6 +111,7 @@ class Node:
             random=group.random,
             deadline_s=DEADLINE_S,
             chain=group.collect(self.exchange.poll),
+            rates=self.rates,
         )
 
     def start(self) -> None:
@@ -128,6 +132,9 @@ class Node:
         for call in self.clock.getDelayedCalls():
             call.cancel()
         self.group.network.receivers.pop(self.address, None)
+
+    def offered(self) -> float | None:
+        return None if self.rates is None else self.rates.offered(self.clock.seconds())
 
     def load(self) -> Load:
         self.sequence += 1

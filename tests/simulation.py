@@ -57,6 +57,7 @@ class Group:
 
     :param limits: the ongoing calls that each node takes; the first node is ``n0``
     :param rate: the calls per second that each takes
+    :param rates: the rule is ``rate``
     :param tick_s: of the world's clock: the coarser, the more happens at one time
     :param collect: how attempts go their way, given a node's poll; by reports where it gives None
     """
@@ -71,12 +72,14 @@ class Group:
         collect: Callable[[Poll], StartChain | None] = lambda poll: None,
         multicast: bool = False,
         tick_s: float = 0.0,
+        rates: bool = False,
         **network: Any,
     ) -> None:
         self.random = Random(seed)
         self.rule = rule
         self.rate = rate
         self.collect = collect
+        self.rates = rates
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.agenda = Agenda(self.clock, tick_s)

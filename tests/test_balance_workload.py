@@ -139,6 +139,25 @@ class FlagTests(SynchronousTestCase):
         self.assertEqual(load.told(0.0)[2], FULL | DRAINING)
 
 
+class LateTests(SynchronousTestCase):
+    """The flag of a node whose event loop is late."""
+
+    def test_it_is_not_said_to_have_room_before_its_queue_is_gone(self) -> None:
+        """The node itself accepts again below 200 ms, exactly; the others hear of it when it is below 50 ms."""
+        load, _ = workload(ongoing_calls=4)
+        for delay_s, room, full in [
+            (0.0, True, False),
+            (0.19, True, False),
+            (0.2, False, True),
+            (0.19, True, True),
+            (0.05, True, True),
+            (0.04, True, False),
+            (0.1, True, False),
+        ]:
+            load.queue_delay_s = delay_s
+            self.assertEqual((load.room(0.0), load.told(0.0)[2] == FULL), (room, full), delay_s)
+
+
 class CapacityTests(SynchronousTestCase):
     """The weight of a node among the others, in calls."""
 

@@ -122,7 +122,7 @@ class RefusalTests(SipNetTestCase):
             [
                 ([("Proxy-Require", "x")], 420),
                 ([("PROXY-require", "x")], 420),
-                ([("Route", "<sip:203.0.113.1;lr>"), SECOND_VIA], 503),
+                ([("Route", "<sip:203.0.113.1;lr>"), SECOND_VIA], 403),
             ]
         ):
             self.phone.say(self.invite(call_id=str(number), fields=fields), HERE)

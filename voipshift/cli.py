@@ -103,6 +103,13 @@ def lab_report(arguments: argparse.Namespace) -> int:
     return command.report(arguments)
 
 
+def lab_cpu(arguments: argparse.Namespace) -> int:
+    """Simulate a group whose processors are the narrow place."""
+    from voipshift.lab import command
+
+    return command.processors(arguments)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voipshift",
@@ -204,9 +211,33 @@ def _lab_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     made = "Measure the table of figures, three seeds each, and write the page with its plots."
-    report = parser.add_subparsers(metavar="report DIR").add_parser("report", help=made, description=made)
+    others = parser.add_subparsers(metavar="report DIR | cpu")
+    report = others.add_parser("report", help=made, description=made)
     report.set_defaults(run=lab_report)
     report.add_argument("directory", metavar="DIR", help="where the page is written")
+    queues = "Simulate a group whose processors are the narrow place, by several policies on the same trace."
+    _processor_options(others.add_parser("cpu", help=queues, description=queues))
+
+
+def _processor_options(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=lab_cpu)
+    for name, kind, default, metavar, text in (
+        ("--servers", _whole(2, 1000), 8, "N", "how many servers, of one processor each"),
+        ("--ratio", str, "1", "A:B:...", "of their speeds, repeated over the servers"),
+        ("--service-ms", _above_zero, 2.0, "MS", "what a call takes on average"),
+        ("--load", _above_zero, 0.7, "N", "offered load as a fraction of all processors"),
+        ("--entry", str, "random", "WHOM", "whom clients know: random, primary, weighted, or first:K"),
+        ("--seconds", _above_zero, 60.0, "SECONDS", "how long, after ten that do not count"),
+        ("--seed", _whole(0, 10**9), 1, "N", "of everything that is drawn"),
+        ("--loss", _share, 0.05, "SHARE", "of the reports that are lost"),
+        ("--delay-ms", _above_zero, 1.0, "MS", "from one server to another"),
+        ("--report-interval", _above_zero, 1.0, "SECONDS", "how often each server reports"),
+        ("--shift-cost", _share, 0.1, "SHARE", "of a call's time that it takes its entry to shift it"),
+        ("--refuse-cost", _share, 0.05, "SHARE", "of a call's time that it takes to refuse it"),
+        ("--policy", str, "rate,seed,round-robin,random,idlest,blind", "POLICIES", "with commas between them"),
+    ):
+        parser.add_argument(name, type=kind, default=default, metavar=metavar, help=f"{text} (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON array and nothing else")
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

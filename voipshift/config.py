@@ -153,7 +153,7 @@ class GroupSettings:
 class BalanceSettings:
     """``[balance]``; `shift_above` and `delta` are None where the rule's own value holds."""
 
-    rule: Literal["seed", "even"] = key(one_of("seed", "even"), default="seed")
+    rule: Literal["seed", "even", "rate"] = key(one_of("seed", "even", "rate"), default="seed")
     choose: Literal["weighted", "lowest"] = key(one_of("weighted", "lowest"), default="weighted")
     shift_above: float | None = key(number(0, 1), default=None)
     delta: float | None = key(number(0, 1), default=None)

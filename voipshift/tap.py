@@ -23,6 +23,7 @@ from voipshift import config
 from voipshift.balance.leases import Lease
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
+from voipshift.balance.rates import rates_of
 from voipshift.balance.rule import rule_of
 from voipshift.batch import Batch
 from voipshift.calls.probe import Prober
@@ -159,6 +160,7 @@ class Node(Service):
             chain=chain_of(settings.balance, lambda *asked: self.membership.poll(*asked)),
             select=policy_of(settings).select,
             explains=self.records.recorder is not None,
+            rates=rates_of(settings.balance, self.members, self.workload, now()),
         )
         self.quality = Quality()
         self.standing = Standing(
@@ -344,7 +346,7 @@ class Node(Service):
             statement=self.standing.statement,
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
             left=self.members.leave,
-            stated=lambda name, statement: self.members.describe(name, statement.factors),
+            stated=lambda name, statement: self.members.describe(name, statement.factors, statement.offered),
             consider=self.clientele.direct.consider,
             withdraw=self._withdrawn,
             lapsed=lambda attempt, lease: self.clientele.clients.lapsed(lease),

@@ -46,10 +46,11 @@ class Member:
     :ivar suspect: it left an ask unanswered since then
     :ivar added: how many calls it was asked to take since that load
     :ivar factors: what it said of itself besides its load
+    :ivar offered: attempts that clients make at its entry in a second; None where it does not say
     :ivar free: how many more calls it is believed to take: line 8's ``capacity * (1 - u)``, less those added
     """
 
-    __slots__ = ("added", "doors", "factors", "free", "heard", "load", "name", "said", "suspect")
+    __slots__ = ("added", "doors", "factors", "free", "heard", "load", "name", "offered", "said", "suspect")
 
     def __init__(self, identity: NodeIdentity, load: Load, now: float) -> None:
         self.name = identity.name
@@ -57,6 +58,7 @@ class Member:
         self.heard = now
         self.suspect = False
         self.factors = UNTOLD
+        self.offered: float | None = None
         #: (incarnation, sequence) of what it last said itself, while ``load`` may have come by another way
         self.said = load[1:3]
         self.believe(load)
@@ -155,11 +157,12 @@ class Members:
         if said > member.load[1:3]:
             self._believe(member, load)
 
-    def describe(self, name: str, factors: Factors) -> None:
-        """A member said this of itself, besides its load."""
+    def describe(self, name: str, factors: Factors, offered: float | None = None) -> None:
+        """A member said this of itself, besides its load: what speaks for it, and what it is offered in a second."""
         member = self._members.get(name)
         if member is not None:
             member.factors = factors
+            member.offered = offered
 
     def learn(self, load: Load, now: float) -> None:
         """Somebody told the load of a node. That is no sign of life; one never heard itself is not a member yet."""

@@ -25,6 +25,7 @@ class Reason(IntEnum):
     FULL = 16
     ANOTHER_EMPTIER = 17
     PROBED = 18
+    OFFERED_LESS = 19
 
     ALL_FULL = 32
     HOP_LIMIT = 33
@@ -55,6 +56,7 @@ SENTENCES = {
     Reason.CAME_DIRECTLY: "accepted: the call came for this node alone, and it had room",
     Reason.FULL: "had no room, and asked a member believed to have some",
     Reason.ANOTHER_EMPTIER: "had room, and asked a member that was emptier",
+    Reason.OFFERED_LESS: "had room, and asked a member that clients offer less than its share",
     Reason.PROBED: "knew of nobody with room, and asked a member all the same",
     Reason.ALL_FULL: "refused: it had no room, and neither had any other that could take the call",
     Reason.HOP_LIMIT: "refused: it had no room, and the call had been at as many nodes as it may",

@@ -31,6 +31,8 @@ Where the lines leave a choice:
 - Members believed full are probed in proportion to their capacity.
 - Full is said of what is not reserved.  An emergency call passes line 3 by, and each of its asks may be a probe: some
   member that is full for all others may have room for it.
+- The rule ``rate`` replaces lines 4 to 9 where there is room (:mod:`voipshift.balance.rates`); where there is none, it
+  is the seed's.
 - ``choose = "lowest"`` draws among those of the lowest occupancy, with the same weights.
 """
 
@@ -45,6 +47,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from voipshift.balance.members import Member, Members
 from voipshift.balance.policy import Selection
+from voipshift.balance.rates import Rates
 from voipshift.balance.reason import Reason
 from voipshift.balance.workload import Workload
 
@@ -108,6 +111,7 @@ def decide(
     random: Random,
     locality: Callable[[Member], float] = anywhere,
     selection: Selection | None = None,
+    rates: Rates | None = None,
 ) -> Reason | Ask:
     """Lines 2 to 9: why this node accepts or refuses, or whom it asks.
 
@@ -119,16 +123,16 @@ def decide(
     :param locality: the weight that factors other than workload give a candidate
     :param selection: what these factors are for this attempt: who may be a candidate, and the locality; and whether
         this node is a place for it at all
+    :param rates: what is offered in the group; None where the rule is not ``rate``
     """
     occupancy = workload.occupancy(now)
     room = workload.room_at(occupancy) if selection is None else selection.room(workload, now)
     emergency = selection is not None and selection.emergency
-    if (
-        not room
-        and not emergency
-        and (members.all_full(door, now) or (selection and _selected_full(members, selection, door, now)))
-    ):
-        return Reason.ALL_FULL  # line 3
+    if not room and not emergency and _all_full(members, selection, door, now):  # line 3
+        return Reason.ALL_FULL
+    if room and rates is not None:  # in place of lines 4 to 9
+        lacking = None if hops or resumed else rates.draw(door, now, random, selection)
+        return Reason.BELOW_THRESHOLD if lacking is None else Ask(lacking, Reason.OFFERED_LESS)
     if room and not resumed and (hops or occupancy < rule.theta):  # line 4
         return Reason.BELOW_THRESHOLD
     if hops >= rule.hop_limit:  # line 7
@@ -155,9 +159,11 @@ def decide(
     return Ask(member, Reason.ANOTHER_EMPTIER if room else Reason.FULL)
 
 
-def _selected_full(members: Members, selection: Selection, door: str, now: float) -> bool:
-    """Line 3 among those that the attempt could go to at all."""
-    return all(member.full for member in members.live(door, now) if selection.allows(member))
+def _all_full(members: Members, selection: Selection | None, door: str, now: float) -> bool:
+    """Line 3: of all members, or of those that the attempt could go to at all."""
+    if members.all_full(door, now):
+        return True
+    return selection is not None and all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
 def _of_the_lowest(candidates: Sequence[Member], weights: list[float]) -> list[float]:
@@ -180,7 +186,7 @@ def _draw(candidates: Sequence[Member], weights: list[float], random: Random) ->
 
 def rule_of(settings: BalanceSettings) -> Rule:
     """The rule that a configuration says."""
-    rule = Rule.SEED if settings.rule == "seed" else Rule.EVEN
+    rule = Rule.EVEN if settings.rule == "even" else Rule.SEED
     return replace(
         rule,
         theta=rule.theta if settings.shift_above is None else settings.shift_above,

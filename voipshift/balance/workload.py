@@ -26,6 +26,9 @@ from voipshift.node import DRAINING, FULL
 
 #: An event loop that runs this far behind has no room: past SIP's T1 (0.5 s) clients would repeat themselves.
 QUEUE_DELAY_LIMIT_S = 0.2
+#: A node that was full stays flagged until its event loop is less late than this: one that is said to have room as soon
+#: as it can take a single call gets the next ones of all others.
+QUEUE_DELAY_CLEAR_S = 0.05
 #: One that is this late drops new calls unanswered: even to refuse one takes longer than its client waits.
 DROP_DELAY_S = 0.4
 #: The weight of a node without any limit, in calls.
@@ -185,7 +188,8 @@ class Workload:
     def _flags(self, occupancy: float) -> int:
         if self.draining:
             return FULL | DRAINING
-        self._full = occupancy >= self._watermarks[self._full]
+        late = self._full and self.queue_delay_s >= QUEUE_DELAY_CLEAR_S
+        self._full = late or occupancy >= self._watermarks[self._full]
         return FULL if self._full else 0
 
     def accepted(self, now: float) -> None:

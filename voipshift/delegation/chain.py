@@ -33,6 +33,7 @@ from twisted.python.failure import Failure
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Member, Members
 from voipshift.balance.policy import Selection
+from voipshift.balance.rates import Rates
 from voipshift.balance.reason import Reason
 from voipshift.balance.rule import Ask, Rule, decide
 from voipshift.balance.workload import Workload
@@ -58,6 +59,7 @@ class Delegation:
     :param deadline_s: how long a client's attempt may take in all
     :param chain: how an attempt goes its way: by what is believed of the members, unless another way is given
     :param select: what factors other than workload are for an attempt; None where there are none
+    :param rates: what is offered in the group; None where the rule does not look at it
     :param explains: each load on an attempt's way says why the node decided as it did
     :ivar counts: ``attempts`` that came here, and how they ended: ``accepted`` here, ``shifted`` to a member,
         ``refused``, ``cancelled``; ``asked_on`` are the asks that were sent for them
@@ -80,6 +82,7 @@ class Delegation:
         chain: StartChain | None = None,
         select: Callable[[CallAttempt], Selection | None] = lambda attempt: None,
         explains: bool = False,
+        rates: Rates | None = None,
     ) -> None:
         self.identity = identity
         self.rule = rule
@@ -95,6 +98,7 @@ class Delegation:
         self._chain: StartChain = chain or Chain
         self.select = select
         self.explains = explains
+        self.rates = rates
         self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
@@ -102,6 +106,8 @@ class Delegation:
 
         The Deferred fails with :exc:`Refused` when nobody takes it; cancelling it takes back what was asked.
         """
+        if self.rates is not None:
+            self.rates.count(self.now())
         return self._chain(self, attempt, (), self.identity.name, self.deadline_s, None).begin()
 
     def consider(
@@ -255,6 +261,7 @@ class Chain:
             now=now,
             random=here.random,
             selection=self._selection,
+            rates=here.rates,
         )
 
     def _identify(self, reason: Reason) -> Deferred[Acceptance]:

@@ -117,6 +117,11 @@ def read_factors(value: object) -> Factors:
     return Factors(region, read_amount(fields[1]), services, read_amount(fields[3]), read_amount(fields[4]))
 
 
+def read_offered(value: object) -> float | None:
+    """What clients offer a node in a second."""
+    return read_amount(read_array(value, 1, 16)[0])
+
+
 def read_other(value: object) -> tuple[str, Address]:
     """The name of another node, and where it can be reached."""
     fields = read_array(value, 3, 16)

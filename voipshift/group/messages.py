@@ -54,6 +54,7 @@ from voipshift.group.fields import (
     read_load,
     read_name,
     read_octets,
+    read_offered,
     read_other,
     read_whole,
 )
@@ -123,6 +124,7 @@ class Statement:
     :param hops: how many of the carried calls had been forwarded 0, 1, 2 ... times
     :param members: how many members it believes alive
     :param factors: what speaks for it besides its workload
+    :param offered: attempts that clients make at its entry in a second; None where its rule does not need it
     :param criteria: of each criterion of its workload the number, the value, and that as a fraction of its threshold
     """
 
@@ -133,6 +135,7 @@ class Statement:
     members: int = 0
     criteria: tuple[tuple[int, float, float], ...] = ()
     factors: Factors = UNTOLD
+    offered: float | None = None
 
 
 class Report(NamedTuple):
@@ -220,6 +223,7 @@ def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:
         6: statement.members,
         10: statement.criteria[:MOST_CRITERIA],
         11: None if statement.factors == UNTOLD else statement.factors,
+        12: None if statement.offered is None else (statement.offered,),
     }
 
 
@@ -309,7 +313,8 @@ def decode_report(fields: dict[Any, Any]) -> Report:
     echo = optional(fields, 9, b"", read_challenge)
     criteria = tuple(read_criterion(value) for value in read_array(fields.get(10, ()), 0, MOST_CRITERIA))
     factors = optional(fields, 11, UNTOLD, read_factors)
-    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)), criteria, factors)
+    offered = optional(fields, 12, None, read_offered)
+    statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)), criteria, factors, offered)
     return Report(statement, identity, read_group_address(fields.get(3)), others, challenge, echo)
 
 

@@ -6,14 +6,18 @@ import json
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from voipshift.errors import ConfigurationError
 from voipshift.lab.holding import parse_shape
+from voipshift.lab.processors import POLICIES as PROCESSOR_POLICIES
+from voipshift.lab.processors import Processors, simulate
 from voipshift.lab.run import POLICIES, Outcome, run
 from voipshift.lab.scenario import Outage, Scenario
 
@@ -45,19 +49,78 @@ def report(arguments: Namespace) -> int:
     return 0
 
 
+def processors(arguments: Namespace) -> int:
+    """Simulate a group whose processors are the narrow place, by several policies on the same trace."""
+    try:
+        scenario = Processors(
+            servers=arguments.servers,
+            ratio=ratio_of(arguments.ratio),
+            service_s=arguments.service_ms / 1000,
+            load=arguments.load,
+            entry=entry_of(arguments.entry),
+            seconds=arguments.seconds,
+            seed=arguments.seed,
+            loss=arguments.loss,
+            delay_s=arguments.delay_ms / 1000,
+            report_interval_s=arguments.report_interval,
+            shift_cost=arguments.shift_cost,
+            refuse_cost=arguments.refuse_cost,
+        )
+    except ValueError as error:
+        raise ConfigurationError("", "voipshift lab cpu", str(error)) from None
+    chosen = arguments.policy.split(",")
+    if not set(chosen) <= set(PROCESSOR_POLICIES):
+        known = ", ".join(PROCESSOR_POLICIES)
+        raise ConfigurationError(
+            "", "voipshift lab cpu", f"--policy: must be some of {known}, with commas between them"
+        )
+    outcomes = [simulate(policy, scenario) for policy in chosen]
+    console = Console(soft_wrap=True, highlight=False)
+    if arguments.json:
+        console.out(json.dumps([asdict(outcome) for outcome in outcomes]), highlight=False)
+        return 0
+    title = f"{outcomes[0].offered} calls, goodput of {scenario.bound:.3f} possible; waits in ms"
+    table = Table(title=title, box=None, padding=(0, 0, 0, 1), pad_edge=False)
+    for heading in ("policy", "mean", "p99", "most", "shifted", "refused", "at", "goodput", "Jain"):
+        table.add_column(heading, justify="left" if heading == "policy" else "right", no_wrap=True)
+    for each in outcomes:
+        waits = [f"{wait:.1f}" for wait in (each.wait_mean_ms, each.wait_p99_ms, each.wait_max_ms)]
+        shares = [f"{each.shifted:.1%}", f"{each.refused:.1%}", f"{each.touched:.2f}", f"{each.goodput:.3f}"]
+        table.add_row(each.policy, *waits, *shares, f"{each.jain:.4f}")
+    console.print(table)
+    return 0
+
+
+def ratio_of(text: str) -> tuple[float, ...]:
+    """The ratio of the servers.
+
+    :raises ValueError: it is none
+    """
+    with _named("--ratio", "must be numbers above 0 with colons between them, such as 1:2:4"):
+        ratio = tuple(float(share) for share in text.split(":"))
+        if not 0.0 < min(ratio) <= max(ratio) < 1e6:
+            raise ValueError
+    return ratio
+
+
+def entry_of(text: str) -> str:
+    """Whom clients know.
+
+    :raises ValueError: it is none of the words
+    """
+    with _named("--entry", "must be random, primary, weighted, or first:K with K from 1"):
+        kind, _, known = text.partition(":")
+        if text not in ("random", "primary", "weighted") and (kind != "first" or int(known) < 1):
+            raise ValueError
+    return text
+
+
 def scenario_of(arguments: Namespace) -> Scenario:
     """The scenario that the options describe.
 
     :raises ValueError: one of them cannot be used; the sentence names it
     """
-    with _named("--ratio", "must be numbers above 0 with colons between them, such as 1:2:4"):
-        ratio = tuple(float(share) for share in arguments.ratio.split(":"))
-        if not 0.0 < min(ratio) <= max(ratio) < 1e6:
-            raise ValueError
-    with _named("--entry", "must be random, primary, weighted, or first:K with K from 1"):
-        kind, _, known = arguments.entry.partition(":")
-        if arguments.entry not in ("random", "primary", "weighted") and (kind != "first" or int(known) < 1):
-            raise ValueError
+    ratio, entry = ratio_of(arguments.ratio), entry_of(arguments.entry)
     outages = []
     for text in arguments.fail:
         with _named("--fail", "must be NODE:FROM:TO, a node counted from 0 and simulated seconds, FROM before TO"):
@@ -80,7 +143,7 @@ def scenario_of(arguments: Namespace) -> Scenario:
         loss=arguments.loss,
         delay_s=arguments.delay_ms / 1000,
         report_interval_s=arguments.report_interval,
-        entry=arguments.entry,
+        entry=entry,
         outages=tuple(outages),
     )
 

@@ -120,6 +120,8 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
     def refused(head: str, callee: str, client: Address, door: str) -> None:
         counts["attempts"] += 1
         counts["refused"] += 1
+        if rooms.delegation.rates is not None:
+            rooms.delegation.rates.count(rooms.now())
         answered[503] += 1
         if recorder is not None:
             caller, call_id = caller_of(head)

@@ -81,6 +81,7 @@ class Standing:
             members=len(self._members.live(self._door, now)),
             criteria=self._workload.readings(now),
             factors=self.factors(),
+            offered=None if self._delegation.rates is None else self._delegation.rates.offered(now),
         )
 
     def is_group_full(self) -> bool:
