@@ -179,7 +179,7 @@ def _end(record: Record) -> str:
     took = record.ended - record.began
     if record.accepted != record.node:
         if record.code == SHIFTED:
-            return f"{record.code}, the client was sent to {record.accepted} after {_ms(took)}"
+            return f"{record.code}, shifted to {record.accepted} after {_ms(took)}"
         if record.code == CANCELLED:
             return f"{record.code}, the client gave up after {_ms(took)}"
         return f"{record.code}, nobody took it; refused after {_ms(took)}"
