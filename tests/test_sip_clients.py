@@ -146,9 +146,12 @@ class LearntTest(ClientsTestCase):
             self.redirect(known, self.asked(user_agent=f"{number}"))
         followers = [known.follows(self.asked(user_agent=f"{number}")) for number in range(5)]
         self.assertEqual(followers, [True, True, False, False, False])
-        for number in range(5):
+        for number in range(7):
             known.redirected(self.asked(), f"{number}")
-        self.assertEqual(list(known._awaited), ["2", "3", "4"])
+        self.assertEqual((list(known._old), list(known._young)), (["3", "4", "5"], ["6"]))
         self.time += 20
-        known.redirected(self.asked(), "5")
-        self.assertEqual(list(known._awaited), ["5"])
+        known.redirected(self.asked(), "7")
+        self.assertEqual((list(known._old), list(known._young)), (["6"], ["7"]))
+        self.time += 100
+        known.redirected(self.asked(), "8")
+        self.assertEqual((list(known._old), list(known._young)), ([], ["8"]))

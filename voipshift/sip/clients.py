@@ -26,7 +26,8 @@ MARKED_S = 3600.0
 MAX_MARKED = 10_000
 #: A lease that lapses is told of some time after it did.
 TOLD_AFTER_S = 5.0
-#: Redirects whose leases may still lapse: as long as a lease lasts, of 6000 a second; of more the oldest teach nothing.
+#: Redirects whose leases may still lapse, twice over: as long as a lease lasts, of 6000 a second; of more the oldest
+#: teach nothing.
 MAX_AWAITED = 100_000
 #: Addresses whose rules are remembered; beyond that all are looked up anew.
 MAX_MEMORY = 4096
@@ -66,35 +67,35 @@ class Clients:
         self._fitting: dict[str, tuple[ClientRule, ...]] = {}
         #: Client -> until when it is not redirected; the one that was found out first in front.
         self._marked: OrderedDict[_Client, float] = OrderedDict()
-        #: Lease -> who was redirected with it, in which transaction, and until when that matters; the oldest in front.
-        self._awaited: OrderedDict[str, tuple[_Client, ServerTransaction, float]] = OrderedDict()
+        #: Lease -> who was redirected with it, in which transaction: since ``_turned``, and for as long before that.
+        self._young: dict[str, tuple[_Client, ServerTransaction]] = {}
+        self._old: dict[str, tuple[_Client, ServerTransaction]] = {}
+        self._turned = now()
 
     def follows(self, transaction: ServerTransaction) -> bool:
         """Whether a client is to be redirected."""
-        redirect = self._rule(transaction)
+        redirect = self._rule(transaction) if self._rules else self._otherwise
         if redirect != "auto":
             return redirect == "always"
         return not self._marked or not self._is_marked(_client(transaction))
 
     def redirected(self, transaction: ServerTransaction, lease: str) -> None:
         """A client is about to be redirected with a lease, by the response that its transaction gets next."""
-        if self._rule(transaction) != "auto":
+        if (self._rule(transaction) if self._rules else self._otherwise) != "auto":
             return
         now = self._now()
-        awaited = self._awaited
-        while awaited:
-            oldest = next(iter(awaited))
-            if awaited[oldest][2] > now and len(awaited) < MAX_AWAITED:
-                break
-            del awaited[oldest]
-        awaited[lease] = (_client(transaction), transaction, now + self._awaited_s)
+        if now - self._turned >= self._awaited_s or len(self._young) >= MAX_AWAITED:
+            self._old = self._young if now - self._turned < 2 * self._awaited_s else {}
+            self._young = {}
+            self._turned = now
+        self._young[lease] = _client(transaction), transaction
 
     def lapsed(self, lease: str) -> None:
         """Nobody came with a lease."""
-        found = self._awaited.pop(lease, None)
+        found = self._young.pop(lease, None) or self._old.pop(lease, None)
         if found is None:
             return
-        client, transaction, _ = found
+        client, transaction = found
         if transaction.is_delivered:
             self._marked[client] = self._now() + MARKED_S
             self._marked.move_to_end(client)
@@ -111,8 +112,6 @@ class Clients:
         return True
 
     def _rule(self, transaction: ServerTransaction) -> Redirect:
-        if not self._rules:
-            return self._otherwise
         host = transaction.source.host
         fitting = self._fitting.get(host)
         if fitting is None:
@@ -132,5 +131,5 @@ class Clients:
 
 
 def _client(transaction: ServerTransaction) -> _Client:
-    user_agent = transaction.request.get("User-Agent") or ""
-    return transaction.method, transaction.source.host, user_agent[:MAX_USER_AGENT]
+    user_agent = transaction.request.get("user-agent")
+    return transaction.method, transaction.source.host, user_agent[:MAX_USER_AGENT] if user_agent else ""
