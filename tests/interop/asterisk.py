@@ -101,6 +101,7 @@ port={port}
 h323id={name}
 callerid={name}
 gatekeeper={gatekeeper}
+{number}
 context=incoming
 disallow=all
 allow=ulaw
@@ -138,12 +139,13 @@ class AsteriskTestCase(InteropTestCase):
         await self.until(lambda: bool(listening.search(sockets.read_text())), f"{host}:{port} listens")
 
     async def start_asterisk(
-        self, name: str, host: str, peers: dict[str, str], gatekeeper: str = "DISABLE"
+        self, name: str, host: str, peers: dict[str, str], gatekeeper: str = "DISABLE", number: str = ""
     ) -> Asterisk:
         """Start an Asterisk and wait until it takes calls.
 
         :param peers: whom it may call and be called by: names with their IPv4 addresses
         :param gatekeeper: the address of its gatekeeper
+        :param number: that it registers there, beside its name
         """
         folder = f"{INSIDE}/{name}"
         self.folder.joinpath(name).mkdir()
@@ -156,6 +158,7 @@ class AsteriskTestCase(InteropTestCase):
             "host": host,
             "port": str(SIGNALLING_PORT),
             "gatekeeper": gatekeeper,
+            "number": f"e164={number}" if number else "",
             "folder": folder,
             "peers": listed,
         }

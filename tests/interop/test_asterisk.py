@@ -17,6 +17,8 @@ BASE_PORT = 5060
 #: Each door of a node has an address of its own, so that all have the port by which tshark knows H.323.
 FRONT, ACCEPT, MEMBER_FRONT, MEMBER_ACCEPT = LOOPBACK, "127.0.0.2", "127.0.0.3", "127.0.0.4"
 RAS_PORT = 1719
+#: Whom the called side may be called by.
+KNOWN = {"primary": FRONT, "member": MEMBER_FRONT}
 #: RTP packets that each side must have had: half a second of voice.
 ENOUGH = 25
 #: A RELEASE COMPLETE within its TPKT, in the octets of a capture.
@@ -34,24 +36,31 @@ class AsteriskTests(AsteriskTestCase):
         self.capture = self.run_inside(
             "tshark", "-q", "-i", "lo", "-w", "calls.pcap", "-f", f"port {SIGNALLING_PORT} or port {RAS_PORT}"
         )
-        gateway = await self.start_asterisk("gateway", GATEWAY, {"primary": FRONT, "member": MEMBER_FRONT})
+        await self.until((self.folder / "calls.pcap").exists, "tshark writes")
+        gateway = await self.start_asterisk("gateway", GATEWAY, KNOWN)
         self.nodes = await self.start_nodes()
         caller = await self.start_asterisk("caller", CALLER, {"primary": FRONT}, gatekeeper)
-        await self.until((self.folder / "calls.pcap").exists, "tshark writes")
         return caller, gateway
 
     async def start_registered(self) -> tuple[Asterisk, Asterisk]:
         """The same with the primary for the caller's gatekeeper."""
         caller, gateway = await self.start(FRONT)
-
-        async def registered() -> bool:
-            return "Registered" in await caller.command("ooh323 show gk")
-
-        await self.until(registered, "the caller is registered")
+        await self.until_registered(caller)
         return caller, gateway
 
-    async def start_nodes(self) -> list[Program]:
-        """Start a primary without room and a member with some, and wait until they know of each other."""
+    async def until_registered(self, asterisk: Asterisk) -> None:
+        """Wait until a gatekeeper has taken it."""
+
+        async def registered() -> bool:
+            return "Registered" in await asterisk.command("ooh323 show gk")
+
+        await self.until(registered, f"{asterisk.name} is registered")
+
+    async def start_nodes(self, prefix: str = "") -> list[Program]:
+        """Start a primary without room and a member with some, and wait until they know of each other.
+
+        :param prefix: of the numbers that go to the gateway
+        """
         settings = [
             "primary.workload.ongoing_calls=0",
             "member1.workload.ongoing_calls=2",
@@ -61,7 +70,8 @@ class AsteriskTests(AsteriskTestCase):
             f"member1.h323.listen={MEMBER_FRONT}:{SIGNALLING_PORT}",
             f"member1.h323.accept={MEMBER_ACCEPT}:{SIGNALLING_PORT}",
             f"member1.h323.ras={MEMBER_FRONT}:{RAS_PORT}",
-            f'gateways=[{{ address = "{GATEWAY}:{SIGNALLING_PORT}", prefixes = [""], protocol = "h323" }}]',
+            f'gateways=[{{ address = "{GATEWAY}:{SIGNALLING_PORT}", prefixes = ["{prefix}"], protocol = "h323" }}]',
+            "registrar.min_expires_s=60",
         ]
         group = plan(nodes=2, offered=2, base_port=BASE_PORT, settings=settings)
         keys.make(str(self.folder / KEY_FILE))
@@ -134,6 +144,23 @@ class AsteriskTests(AsteriskTestCase):
         await gateway.hang_up()
         lines = await self.all_over(caller, gateway, 3)
         self.assert_shifted(lines, FRONT, MEMBER_ACCEPT, GATEWAY)
+
+    async def test_a_registered_terminal_is_called(self) -> None:
+        """One Asterisk registers with the primary; the other calls its number, and the member finds it."""
+        await self.make_network()
+        self.capture = self.run_inside(
+            "tshark", "-q", "-i", "lo", "-w", "calls.pcap", "-f", f"port {SIGNALLING_PORT} or port {RAS_PORT}"
+        )
+        await self.until((self.folder / "calls.pcap").exists, "tshark writes")
+        self.nodes = await self.start_nodes("9")
+        terminal = await self.start_asterisk("gateway", GATEWAY, KNOWN, FRONT, ECHO)
+        await self.until_registered(terminal)
+        caller = await self.start_asterisk("caller", CALLER, {"primary": FRONT})
+        await self.talk(caller, terminal, f"{ECHO}@primary")
+        await caller.hang_up()
+        lines = await self.all_over(caller, terminal, 3)
+        self.assert_shifted(lines, FRONT, MEMBER_ACCEPT, GATEWAY)
+        self.assertIn(f"{GATEWAY} RAS: admissionConfirm", lines)
 
     async def test_gatekeeper_caller_releases(self) -> None:
         """The caller's gatekeeper has no room, and its ACF names the member; the caller ends the call."""
