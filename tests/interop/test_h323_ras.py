@@ -38,7 +38,7 @@ from voipshift.h323.registration import (
     RegistrationReject,
     RegistrationRequest,
 )
-from voipshift.h323.resources import InfoRequest, InfoRequestResponse, ResourcesAvailableIndicate
+from voipshift.h323.resources import CallCapacity, InfoRequest, InfoRequestResponse, ResourcesAvailableIndicate
 from voipshift.h323.tokens import access_token
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Address
@@ -236,7 +236,7 @@ class RasTests(TsharkTestCase):
             f'{{ address = "{LOOPBACK}:{first}", resources = true }}, '
             f'{{ address = "{LOOPBACK}:{second}", prefixes = ["5"] }}'
         )
-        await self.start(f"primary.h323.neighbours=[{listed}]")
+        await self.start(f"h323.neighbours=[{listed}]")
         neighbour, other = self.speaker(first), self.speaker(second)
         asker = (LOOPBACK, first)
         lrq = LocationRequest(1, (alias_of("91"),), asker, hop_count=3)
@@ -247,7 +247,12 @@ class RasTests(TsharkTestCase):
         self.assertEqual(located.call_signal_address, self.door("accept", 1))
         assert located.call_signal_address is not None
         self.assertEqual((await self.call("91", located.call_signal_address))[0], Outcome.COMPLETED)
-        self.assertIsInstance(await neighbour.ask(InfoRequest(2, 0), self.door("ras")), InfoRequestResponse)
+        for k, capacity in enumerate((CallCapacity(0, 0), CallCapacity(4, 4))):
+            told = await neighbour.ask(InfoRequest(2, 0), self.door("ras", k))
+            while not isinstance(told, InfoRequestResponse):
+                self.assertIsInstance(told, ResourcesAvailableIndicate)
+                told = await neighbour.hear()
+            self.assertEqual(told.capacity, capacity)
         rejected = await neighbour.ask(LocationRequest(3, (alias_of("77"),), asker, hop_count=3), self.door("ras"))
         self.assertEqual(rejected, LocationReject(3, "notRegistered"))
         assert neighbour.transport is not None

@@ -101,9 +101,9 @@ def gatekeeper(
 
     def standing() -> Standing:
         at, workload = now(), rooms.workload
-        limit, free = workload.ongoing_calls, workload.capacity(at)
-        most = None if limit == math.inf else int(limit)
-        return Standing(most, int(min(free, MOST_CALLS)), not workload.room(at))
+        limit, full = workload.ongoing_calls, not workload.room(at)
+        free = 0.0 if full else max(1.0, workload.capacity(at) * (1.0 - workload.occupancy(at)))
+        return Standing(None if limit == math.inf else int(limit), int(min(free, MOST_CALLS)), full)
 
     with named(settings.file, "ras", place, "udp"):
         port = open_port(place, received)
