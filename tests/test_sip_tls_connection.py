@@ -35,6 +35,7 @@ class Door:
 
     def __init__(self, credentials: Credentials, domain: str) -> None:
         self.reactor = Reactor()
+        self.domain = domain
         self.heard: list[tuple[bytes, Address]] = []
         self.undelivered: list[bytes] = []
         self.streams = Streams(
@@ -42,7 +43,7 @@ class Door:
             received=lambda listener, octets, address: self.heard.append((octets, address)),
             undelivered=lambda listener, octets: self.undelivered.append(octets),
             trusted=lambda host: False,
-            domain_of=lambda address: domain,
+            domain_of=lambda address: self.domain,
         )
         self.streams.listen(0, ("127.0.0.1", 0), credentials)
         self.streams.start()
@@ -96,6 +97,23 @@ class TlsTests(SynchronousTestCase):
         self.settle(pump)
         self.assertEqual(near.heard, [(OK, THERE)])
         self.assertEqual(near.undelivered, [])
+
+    def test_a_connection_that_was_checked_for_somebody_else(self) -> None:
+        """DNS leads another domain to the same address: requests to it need a connection that is checked for it, while
+        a response still goes where its request came from.
+        """
+        near, far = self.door("192.0.2.1"), self.door("sip:example.com")
+        near.streams.send(0, REQUEST, THERE)
+        pump = self.connect(near, far)
+        near.domain = "example.net"
+        near.streams.send(0, OK, THERE)
+        self.settle(pump)
+        self.assertEqual([octets for octets, _ in far.heard], [REQUEST, OK])
+        near.streams.send(0, REQUEST, THERE)
+        self.settle(pump)
+        pump = self.connect(near, far)
+        self.assertEqual([octets for octets, _ in far.heard], [REQUEST, OK])
+        self.assertEqual((near.undelivered, len(near.streams)), ([REQUEST], 0))
 
     def test_who_is_not_believed(self) -> None:
         """Another domain, a wildcard, an authority that nobody knows: no octet of the request leaves."""

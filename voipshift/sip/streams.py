@@ -166,7 +166,7 @@ class Streams:
         if connection is None and octets.startswith(b"SIP/"):
             hop = self._way_back(octets, hop)
             connection = self._connections.get(hop) or self._aliases.get(hop)
-        if connection is not None and connection.domain and self._is_for_another(connection):
+        if connection is not None and connection.domain and self._is_for_another(connection, octets):
             # It was checked for somebody else whom DNS had put at the same address (RFC 5922 section 7.2).
             self.closed(connection)
             connection.abort()
@@ -184,8 +184,10 @@ class Streams:
         via = parse(response).via
         return hop._replace(port=via.port or (DEFAULT_SECURE_PORT if via.transport == "TLS" else DEFAULT_PORT))
 
-    def _is_for_another(self, connection: Connection) -> bool:
+    def _is_for_another(self, connection: Connection, octets: bytes) -> bool:
         hop = connection.hop
+        if octets.startswith(b"SIP/"):  # a response goes to whoever has sent the request
+            return False
         secure = self._listeners[hop.listener].credentials is not None
         return secure and connection.domain != self._domain_of((hop.host, hop.port))
 
