@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
+from tests.registrations import RegistrarTestCase
 from tests.sipnet import GATEWAY, HERE, HERE_TOO, PHONE, Peer, SipNetTestCase
 from voipshift.sip.message import Request
 
@@ -161,3 +164,27 @@ class UnansweredTest(SipNetTestCase):
             self.network.advance(PROBE_S)
             self.gateway.answer(self.gateway.asked("OPTIONS"), 481)
         self.assertEqual(len(node.table), 0)
+
+
+class ListenerTest(RegistrarTestCase):
+    """A telephone behind a NAT knows one port of the node alone: the one that it registered at."""
+
+    def test_each_end_is_asked_by_its_own_port(self) -> None:
+        """The call came in by another port: what goes to the telephone leaves by its own, OPTIONS and BYE alike."""
+        self.registrar(HERE, HERE_TOO, trusted=(ip_network("0.0.0.0/0"),))
+        bob = Peer(self.network, ("198.51.100.20", 40000), "bob")
+        inside = "<sip:bob@10.0.0.5:5060>"
+        asked = bob.request(
+            "REGISTER", "sip:192.0.2.1", sender="<sip:bob@x>;tag=1", to="<sip:bob@192.0.2.1>", contact=inside
+        )
+        asked.set("Via", "SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bKnat;rport")
+        bob.say(asked, HERE_TOO)
+        self.phone.say(self.phone.request("INVITE", "sip:bob@192.0.2.1"), HERE)
+        invite = bob.asked("INVITE")
+        bob.say(invite.response(200, to_tag="there", fields=[("Contact", inside)]), HERE_TOO)
+        answer = self.phone.told(200)
+        self.network.advance(PROBE_S)
+        self.phone.say(self.phone.within("BYE", answer), HERE)
+        self.assertEqual(bob.words(), ["OPTIONS", "BYE"])
+        self.assertEqual({source for source, to, _ in self.network.sent if to == bob.address}, {HERE_TOO})
+        self.assertEqual({source for source, to, _ in self.network.sent if to == PHONE}, {HERE})
