@@ -180,6 +180,7 @@ class ListenerTest(RegistrarTestCase):
         asked.set("Via", "SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bKnat;rport")
         bob.say(asked, HERE_TOO)
         self.phone.say(self.phone.request("INVITE", "sip:bob@192.0.2.1"), HERE)
+        bob.told(200, "REGISTER")
         invite = bob.asked("INVITE")
         bob.say(invite.response(200, to_tag="there", fields=[("Contact", inside)]), HERE_TOO)
         answer = self.phone.told(200)

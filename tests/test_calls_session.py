@@ -185,6 +185,19 @@ class WatchTest(SipNetTestCase):
         self.network.advance(1.1)
         self.assertEqual((self.phone.words(), self.gateway.words()), (["OPTIONS"], ["OPTIONS"]))
 
+    def test_one_that_is_shorter_than_the_interval_of_probes(self) -> None:
+        """The call is looked at when its session expires, however long the node waits else."""
+        self.here.stopService()
+        self.nodes.clear()
+        self.here = self.node(probe_interval_s=3600.0)
+        self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1", call_id="2"), HERE)
+        self.gateway.answer(self.gateway.asked("INVITE"), 200, fields=[("Session-Expires", "200;refresher=uas")])
+        self.phone.told(200)
+        self.network.advance(199)
+        self.assertEqual((self.phone.words(), self.gateway.words()), ([], []))
+        self.network.advance(61)
+        self.assertEqual((set(self.phone.words()), set(self.gateway.words())), ({"OPTIONS"}, {"OPTIONS"}))
+
     def test_a_refresh_without_an_interval_ends_the_timer(self) -> None:
         """Section 7.2: then the call is asked after as ever."""
         self.refresh("UPDATE", 2)

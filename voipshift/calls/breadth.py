@@ -26,3 +26,11 @@ def breadth_of(request: Request, branches: int = 1) -> int:
     if breadth < branches:
         raise ProtocolViolation("Max-Breadth Exceeded", 440)
     return breadth
+
+
+def write_breadth(request: Request, breadth: int) -> None:
+    """Give a branch its share."""
+    if request.has("Max-Breadth"):
+        request.set("Max-Breadth", str(breadth))
+    else:
+        request.add("Max-Breadth", str(breadth))

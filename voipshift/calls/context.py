@@ -20,6 +20,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from voipshift.calls.best import Best
+from voipshift.calls.breadth import write_breadth
 from voipshift.calls.dialogs import Dialogs
 from voipshift.calls.location import Target
 from voipshift.calls.session import Interval
@@ -156,7 +157,7 @@ class ResponseContext:
             last = not self._groups and number == len(group) - 1
             request = self.request if last else self.request.copy()
             if share:
-                request.set("Max-Breadth", str(share + (number < more)))
+                write_breadth(request, share + (number < more))
             branch.client = self._core.attempt(branch, request)
             # Timer C would run from now on, too; but until the first response timer B is before it.
             if not patient and branch in self._pending:

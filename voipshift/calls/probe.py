@@ -25,6 +25,8 @@ from voipshift.sip.listeners import Listeners, transport_of
 from voipshift.sip.message import Request, Response, request
 from voipshift.sip.timers import Timers
 
+#: Different times that calls are waited for until their sessions expire.
+MAX_DURATIONS = 60
 #: Failures in a row that make an end count as gone.
 FAILURES = 2
 #: Answers that mean: no such call here (RFC 3261 section 12.2.1.2).
@@ -102,8 +104,9 @@ class Prober:
 
     def watch(self, call: Call) -> None:
         """Begin to look after a call that was answered."""
+        now = self._now()
         watch = self._watched[call] = Watch(call)
-        self._timers.start(watch, "probe", self._interval_s, self._now())
+        self._timers.start(watch, "probe", self._left(call, now) or self._interval_s, now)
 
     def forget(self, call: Call) -> None:
         """The call has ended."""
@@ -119,17 +122,23 @@ class Prober:
     def due(self, now: float) -> None:
         """Ask both ends of every call whose turn it is."""
         for watch, name in self._timers.due(now):
-            until = watch.call.session_until
-            if until is not None and until > now:
+            left = self._left(watch.call, now)
+            self._timers.start(watch, name, left or self._interval_s, now)
+            if left:
                 watch.failures = [0, 0]
-                # Whole seconds: the timers are kept by their duration, and there should be few of them.
-                self._timers.start(watch, name, min(self._interval_s, math.ceil(until - now)), now)
                 continue
-            self._timers.start(watch, name, self._interval_s, now)
             callee = watch.call.callee
             if callee is not None:
                 self._ask(watch, 0, watch.call.caller, callee)
                 self._ask(watch, 1, callee, watch.call.caller)
+
+    def _left(self, call: Call, now: float) -> float:
+        """Seconds until a call with a session timer is looked at again; 0 where its ends are to be asked now."""
+        if call.session_until is None or call.session_until <= now:
+            return 0.0
+        # The timers are kept by their duration, of which there should be few.
+        step = max(1.0, self._interval_s / MAX_DURATIONS)
+        return min(self._interval_s, step * math.ceil((call.session_until - now) / step))
 
     def _ask(self, watch: Watch, number: int, end: End, other: End) -> None:
         call = watch.call

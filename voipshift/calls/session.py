@@ -61,7 +61,7 @@ class SessionTimer:
         :raises IntervalTooSmall: it wants less than can be, and understands to be told so
         :raises ProtocolViolation: it says what cannot be read
         """
-        knows = "timer" in request.values("Supported") if request.has("Supported") else False
+        knows = _names_timer(request, "Supported")
         asked = seconds_of(request, "Session-Expires")
         least = seconds_of(request, "Min-SE") if request.has("Min-SE") else None
         if asked is None:
@@ -98,9 +98,14 @@ class SessionTimer:
         if asked.seconds is None or not asked.caller_knows:
             return None
         response.add("Session-Expires", f"{asked.seconds};refresher=uac")
-        if "timer" not in response.values("Require"):
+        if not _names_timer(response, "Require"):
             response.add("Require", "timer")
         return min(asked.seconds, MAX_SE_S)
+
+
+def _names_timer(message: Message, name: str) -> bool:
+    """Whether a list of extensions has that of session timers in it."""
+    return message.has(name) and any(tag.lower() == "timer" for tag in message.values(name))
 
 
 def seconds_of(message: Message, name: str) -> int | None:
