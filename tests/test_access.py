@@ -180,7 +180,8 @@ class LeaseTest(AccessTestCase):
 
     def known(self, node: Node, *, trusted: bool = True) -> str:
         """Promise the phone a slot."""
-        attempt = CallAttempt(bytes(16), "sip/udp", "alice", "100", "sip:100@192.0.2.2", PHONE, trusted)
+        caller = "sip:alice@example.org"
+        attempt = CallAttempt(bytes(16), "sip/udp", caller, "100", "sip:100@192.0.2.2", PHONE, trusted)
         return node.delegation.accept(attempt, (), "entry", 1).lease
 
     def test_it_is_not_asked_again(self) -> None:
@@ -192,6 +193,14 @@ class LeaseTest(AccessTestCase):
             self.invite(f"sip:100@192.0.2.1{parameter}", call_id=f"c{len(parameter)}")
             self.gateway.asked("INVITE")
         self.assertEqual((len(node.table), len(node.leases)), (2, 0))
+
+    def test_by_another_name_it_is(self) -> None:
+        """The entry has seen to it that From is the user's own: another one needs a password anew, and gets 403."""
+        node = self.registrar()
+        asked = self.invite(f"sip:100@192.0.2.1;lease={self.known(node)}", sender="<sip:bob@example.org>;tag=b")
+        self.phone.say(authorized(asked, self.acknowledge(asked, 407)), HERE)
+        self.phone.told(403)
+        self.assertEqual((len(node.leases), self.gateway.words()), (1, []))
 
     def test_from_another_address_it_is(self) -> None:
         """And the lease waits: no 407 closes it; the right password does."""

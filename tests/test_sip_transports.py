@@ -57,7 +57,7 @@ class TcpPeer(Peer):
         return made
 
 
-class TransportTests(SipNetTestCase):
+class TransportTestCase(SipNetTestCase):
     """A phone at TCP, another at UDP, gateways at either, and a node with both."""
 
     def setUp(self) -> None:
@@ -93,6 +93,10 @@ class TransportTests(SipNetTestCase):
         asks = self.introduce(node, "other", ("192.0.2.3", 5060), 1.0)
         node.members.heard(NodeIdentity("member", doors), Load("member", 1, 1, 0.0, 100.0, 0), self.clock.seconds())
         return asks
+
+
+class TransportTests(TransportTestCase):
+    """What a node does by each transport."""
 
     def test_doors(self) -> None:
         """The group is told of each transport, and of each further address."""

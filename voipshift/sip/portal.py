@@ -273,9 +273,11 @@ class Portal:
             self._gate.identify(invite, Party.PROXY, lambda user: self._sort(invite, uri, True))
 
     def _is_vouched_for(self, invite: ServerTransaction, uri: SipUri | TelUri) -> bool:
-        """Whether its lease was given to a known client that was at that address."""
+        """Whether its lease was given to a known client that was at that address, and called by that name."""
         lease = self._lease(invite, uri, self._whose(uri.address())) if isinstance(uri, SipUri) else None
-        return lease is not None and lease.attempt.trusted and lease.attempt.client[0] == invite.source.host
+        if lease is None or not lease.attempt.trusted or lease.attempt.client[0] != invite.source.host:
+            return False
+        return lease.attempt.caller == invite.request.from_uri[:MAX_NAME]
 
     def _sort(self, invite: ServerTransaction, uri: SipUri | TelUri, known: bool, *, alone: bool = False) -> None:
         """What becomes of a call attempt of somebody who may call.
