@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from tests.h323_messages import ALIASES, ALTERNATES, PHONE, TERMINAL, TOKENS
 from tests.h323net import STRANGER
 from tests.h323ras import FRONT, HERE, OTHER, RAS, THERE, RasNode, RasTestCase
+from voipshift.h323 import endpoints
 from voipshift.h323.addresses import AlternateGatekeeper, alias_of
 from voipshift.h323.registration import (
     GatekeeperConfirm,
@@ -21,7 +22,7 @@ from voipshift.h323.registration import (
     UnregistrationReject,
     UnregistrationRequest,
 )
-from voipshift.h323.registry import DOOR, MAX_TIME_TO_LIVE, MIN_TIME_TO_LIVE, NOBODY
+from voipshift.h323.registry import DEFAULT_TIME_TO_LIVE, DOOR, MAX_TIME_TO_LIVE, MIN_TIME_TO_LIVE, NOBODY
 from voipshift.h323.tokens import MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
@@ -76,7 +77,12 @@ class RegistrationTests(RegistryTestCase):
 
     def test_registration(self) -> None:
         """RCF names the front port, the aliases, and how long it lasts, within bounds."""
-        for asked, given in ((300, 300), (1, MIN_TIME_TO_LIVE), (10**6, MAX_TIME_TO_LIVE), (None, MAX_TIME_TO_LIVE)):
+        for asked, given in (
+            (300, 300),
+            (1, MIN_TIME_TO_LIVE),
+            (10**6, MAX_TIME_TO_LIVE),
+            (None, DEFAULT_TIME_TO_LIVE),
+        ):
             answer = self.ask(self.rrq(time_to_live=asked))
             assert isinstance(answer, RegistrationConfirm)
             self.assertEqual((answer.call_signal_address, answer.terminal_alias), ((FRONT,), ALIASES))
@@ -110,6 +116,27 @@ class RegistrationTests(RegistryTestCase):
         self.register(ALIASES[:1], OTHER)
         self.clock.advance(301)
         self.register()
+
+    def test_a_node_that_stops(self) -> None:
+        """Tells its terminals, with the gatekeepers that they can turn to; they can be called meanwhile."""
+        identifier = self.register()
+        self.node.sent.clear()
+        self.node.gatekeeper.stop()
+        ((told, to),) = self.node.sent
+        assert isinstance(told, UnregistrationRequest)
+        self.assertEqual((to, told.endpoint_identifier, told.reason), (PHONE, identifier, "maintenance"))
+        self.assertEqual(told.alternate_gatekeeper, ALTERNATES)
+        self.assertEqual(self.places("1001"), (PHONE,))
+
+    def test_no_room(self) -> None:
+        """resourceUnavailable, unless a place was promised; the aliases are free."""
+        self.patch(endpoints, "MAX_ENDPOINTS", 1)
+        self.register(ALIASES[:1])
+        self.assertEqual(self.reason(self.rrq(ALICE, OTHER), OTHER), "resourceUnavailable")
+        self.assertEqual(self.places("alice"), ())
+        attempt = CallAttempt(b"a" * 16, DOOR, "alice", NOBODY, NOBODY, OTHER, True)
+        self.node.leases.grant(attempt, "primary", 1, self.clock.seconds())
+        self.register(ALICE, OTHER)
 
     def test_a_light_one(self) -> None:
         """Prolongs a registration, in the store too; without one the whole is asked for."""

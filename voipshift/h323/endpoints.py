@@ -7,12 +7,12 @@ one node that answers their RAS.  Pure.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from voipshift.h323.addresses import Alias
 from voipshift.node import Address
 
-#: Endpoints that are registered at once.
+#: Endpoints that are registered at once, beside those that a place was promised to.
 MAX_ENDPOINTS = 20_000
 
 
@@ -55,6 +55,9 @@ class Endpoints:
     def __len__(self) -> int:
         return len(self._endpoints)
 
+    def __iter__(self) -> Iterator[Endpoint]:
+        return iter(self._endpoints.values())
+
     def get(self, identifier: str) -> Endpoint | None:
         """Who is registered by that identifier, run out or not."""
         return self._endpoints.get(identifier)
@@ -72,12 +75,13 @@ class Endpoints:
         first = next(iter(self._endpoints.values()), None)
         return first if first is not None and first.expires <= now else None
 
-    def put(self, endpoint: Endpoint, time_to_live: int, now: float) -> bool:
+    def put(self, endpoint: Endpoint, time_to_live: int, now: float, *, kept: bool = False) -> bool:
         """Enter one, or note that it lives.
 
+        :param kept: a place was promised to it
         :returns: False where there is no room
         """
-        if endpoint.identifier not in self._endpoints and len(self._endpoints) >= MAX_ENDPOINTS:
+        if endpoint.identifier not in self._endpoints and len(self._endpoints) >= MAX_ENDPOINTS and not kept:
             return False
         there = self.at(endpoint.source[0], endpoint.place)
         if there is not None and there.identifier != endpoint.identifier:

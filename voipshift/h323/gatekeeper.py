@@ -142,6 +142,11 @@ class Gatekeeper:
         if self._neighbours.wanting_resources:
             self._tell_resources()
 
+    def stop(self) -> None:
+        """Send the terminals to the other gatekeepers."""
+        for endpoint, request in self._registry.dismissals():
+            self._send(ras.encode(request), endpoint.source)
+
     def received(self, octets: bytes, source: Address) -> None:
         """A datagram: answered, or dropped."""
         try:

@@ -12,7 +12,7 @@ and is not sent on again, for its slot waits there until the RRQ.  No socket and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 #: Seconds that a registration lasts.
 MIN_TIME_TO_LIVE = 60
 MAX_TIME_TO_LIVE = 3600
+#: Where a terminal does not say how long: it notices by then that its gatekeeper is gone.
+DEFAULT_TIME_TO_LIVE = 300
 #: Aliases of one endpoint: each is a write to the store.
 MAX_ALIASES = 20
 #: Characters of an alias, as of a user of SIP.
@@ -264,7 +266,7 @@ class Registry:
 
     def _enter(self, asked: Asked, request: RegistrationRequest, endpoint: Endpoint) -> None:
         """Into the store with it."""
-        lasts_s = endpoint.time_to_live or MAX_TIME_TO_LIVE
+        lasts_s = endpoint.time_to_live or DEFAULT_TIME_TO_LIVE
         if request.time_to_live is not None:
             lasts_s = max(MIN_TIME_TO_LIVE, min(request.time_to_live, MAX_TIME_TO_LIVE))
         terminal = Terminal(endpoint.identifier, endpoint.place, asked.source, endpoint.user)
@@ -286,11 +288,11 @@ class Registry:
             return
         while (gone := self._endpoints.expired(now)) is not None:
             self._forget(gone)
-        if not self._endpoints.put(endpoint, lasts_s, now):
+        lease = self._lease(asked)
+        if not self._endpoints.put(endpoint, lasts_s, now, kept=lease is not None):
             self._drop(endpoint.names, endpoint.identifier)
             self._reject(asked, request, "resourceUnavailable")
             return
-        lease = self._lease(asked)
         if lease is not None:
             self._leases.arrive(lease.id)
             self._freed()
@@ -329,6 +331,25 @@ class Registry:
         else:
             self._forget(endpoint)
             asked.reply(UnregistrationConfirm(request.request_seq_num))
+
+    def dismissals(self) -> Iterator[tuple[Endpoint, UnregistrationRequest]]:
+        """A URQ for each terminal, when this node stops: it is to register with another gatekeeper.
+
+        Its aliases stay in the store meanwhile: other nodes go on calling it.
+        """
+        others = self._alternates()
+        for number, endpoint in enumerate(self._endpoints):
+            yield (
+                endpoint,
+                UnregistrationRequest(
+                    number % 65535 + 1,
+                    (endpoint.place,),
+                    endpoint_identifier=endpoint.identifier,
+                    gatekeeper_identifier=self._name,
+                    reason="maintenance",
+                    alternate_gatekeeper=others,
+                ),
+            )
 
     def _forget(self, endpoint: Endpoint) -> None:
         self._endpoints.remove(endpoint)

@@ -42,6 +42,7 @@ class Ras:
         self._port = port
         self._reactor = reactor
         self._alarm = Alarm(reactor, self._due)
+        self._runs = False
 
     @property
     def octets(self) -> int:
@@ -50,13 +51,17 @@ class Ras:
 
     def start(self) -> None:
         """Begin to read."""
+        self._runs = True
         self._port.start(self._reactor)
         self._gatekeeper.start()
         self._alarm.no_later_than(self._gatekeeper.next)
 
     def stop(self) -> None:
-        """Close the port."""
+        """Send the terminals elsewhere, and close the port."""
         self._alarm.stop()
+        if self._runs:
+            self._runs = False
+            self._gatekeeper.stop()
         self._port.stop()
 
     def received(self, octets: bytes, source: Address) -> None:
