@@ -1,5 +1,5 @@
 """A carrier that is known by its domain name: a DNS of the test's own on loopback, and two sipp for its servers, one of
-which is killed and comes back.
+which is killed and comes back; and a Kamailio for its proxy over TLS.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.names import authority, dns, server
 
+from tests.certificates import Authority
 from tests.interop.case import InteropTestCase
 from tests.interop.group import Group, free_ports, is_free, own_gateway, serve
+from tests.interop.kamailio import Certificates, kamailio
 from tests.interop.program import Program
+from tests.interop.test_kamailio import TLS_OFFSET, UDP_OFFSET
+from tests.interop.test_transports import listeners
 from voipshift.demo.plan import LOOPBACK
 from voipshift.node import Address
 from voipshift.sip.dns import Dns
@@ -28,9 +32,14 @@ WATCH_S = 5
 
 
 class Carrier(authority.FileAuthority):
-    """The carrier's zone: its first server at a port, its second one at another."""
+    """The carrier's zone.
 
-    def __init__(self, one: int, two: int) -> None:
+    :param one: the port of its first server, over UDP
+    :param two: that of its second one
+    :param secure: that of its proxy over TLS; None where it has none
+    """
+
+    def __init__(self, one: int, two: int, secure: int | None) -> None:
         prefix = f"_sip._udp.{DOMAIN}"
         start: Any = dns.Record_SOA(DOMAIN, f"admin.{DOMAIN}", minimum=1)
         address = dns.Record_A(LOOPBACK, 60)
@@ -45,6 +54,11 @@ class Carrier(authority.FileAuthority):
             f"two.{DOMAIN}": [address],
             f"media.{DOMAIN}": [address],
         }
+        if secure is not None:
+            tls = f"_sips._tcp.{DOMAIN}"
+            records[DOMAIN].append(dns.Record_NAPTR(5, 10, b"s", b"SIPS+D2T", b"", tls, 60))
+            records[tls] = [dns.Record_SRV(1, 0, secure, f"proxy.{DOMAIN}", 60)]
+            records[f"proxy.{DOMAIN}"] = [address]
         self._zone = {name.encode(): found for name, found in records.items()}
         self._start = start
         super().__init__("")
@@ -58,17 +72,25 @@ class Carrier(authority.FileAuthority):
 class NameTests(InteropTestCase):
     """Calls to the carrier."""
 
-    needs = ("sipp",)
+    needs = ("sipp", "kamailio")
 
     def setUp(self) -> None:
         super().setUp()
         self.base_port = free_ports()
         host, port = own_gateway(self.base_port)
         self.one, self.two = (host, port), (host, port + 1)
-        factory = server.DNSServerFactory(authorities=[Carrier(port, port + 1)])
+
+    def serve_dns(self, secure: int | None = None) -> str:
+        """Start the DNS.
+
+        :param secure: the port of the carrier's proxy over TLS
+        :returns: the setting that names it
+        """
+        factory = server.DNSServerFactory(authorities=[Carrier(self.one[1], self.two[1], secure)])
         sockets: Any = reactor
         self.dns = sockets.listenUDP(0, dns.DNSDatagramProtocol(factory), interface=LOOPBACK)
         self.addCleanup(self.dns.stopListening)
+        return f'dns.servers=["{LOOPBACK}:{self.resolver[1]}"]'
 
     @property
     def resolver(self) -> Address:
@@ -108,7 +130,7 @@ class NameTests(InteropTestCase):
         settings = [
             f'gateways=[{{ address = "{DOMAIN}", send = "e164" }}]',
             'dialplan={ country = "49" }',
-            f'dns.servers=["{LOOPBACK}:{self.resolver[1]}"]',
+            self.serve_dns(),
             f"calls.watch_interval_s={WATCH_S}",
         ]
         group = await serve(self, self.base_port, {"primary": 100, "member1": 100}, *settings)
@@ -132,6 +154,7 @@ class NameTests(InteropTestCase):
 
     async def test_what_is_asked_and_answered(self) -> None:
         """Records of each type, a name that there is not, and a name that is none."""
+        self.serve_dns()
         asker = Dns(reactor, [self.resolver])
         found, ttl_s = await asker.ask(Question(DOMAIN, "NAPTR"))
         self.assertEqual(
@@ -148,3 +171,34 @@ class NameTests(InteropTestCase):
         self.assertEqual(await asker.ask(Question(f"one.{DOMAIN}", "A")), ((LOOPBACK,), 60.0))
         for name in (f"one.{DOMAIN}", f"nobody.{DOMAIN}", "a" * 64, "a..b"):
             self.assertEqual((await asker.ask(Question(name, "AAAA")))[0], (), name)
+
+    async def test_over_tls(self) -> None:
+        """DNS says that the carrier wants TLS, and where; its certificate names the domain alone (RFC 5922)."""
+        secure = self.base_port + TLS_OFFSET
+        setting = self.serve_dns(secure)
+        host, port = self.one  # behind the proxy, which knows nothing of this DNS
+        words = ["-sf", str(SCENARIOS / "gateway.xml"), "-m", str(CALLS), "-i", host, "-p", str(port), "-nostdin"]
+        gateway = self.run_program("sipp", *words)
+        await self.until(lambda: not is_free(port), "the gateway listens")
+        authority = Authority()
+        shown = Certificates(*authority.write(self.folder, "carrier", f"sip:{DOMAIN}"))
+        await kamailio(
+            self,
+            self.base_port + UDP_OFFSET,
+            f"{LOOPBACK}:{self.one[1]}",
+            tls_port=secure,
+            certificates=shown,
+        )
+        own = zip(
+            ("certificate", "private_key", "authorities"), authority.write(self.folder, "node", LOOPBACK), strict=True
+        )
+        settings = [
+            setting,
+            f'gateways=[{{ address = "{DOMAIN}", send = "e164" }}]',
+            'dialplan={ country = "49" }',
+            *listeners(self.base_port, "tls")[:2],
+            *(f"sip.tls.{name}={file}" for name, file in own),
+        ]
+        group = await serve(self, self.base_port, {"primary": 100, "member1": 100}, *settings)
+        await self.calls(group, "calls")
+        await gateway.succeeds()
