@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance.leases import Leases
 from voipshift.calls.dialplan import DialPlan, Gateway
+from voipshift.calls.recorder import Recorder
 from voipshift.calls.relay import Relay
 from voipshift.calls.table import Call, CallTable
 from voipshift.calls.terminals import Terminals, Unshared
@@ -270,6 +271,7 @@ class DoorTestCase(SynchronousTestCase):
     """The door, the portal, the relay, the call table and the leases of one node; two gateways."""
 
     anybody = True
+    recorder: Recorder | None = None
 
     def setUp(self) -> None:
         self.network = Network()
@@ -301,6 +303,7 @@ class DoorTestCase(SynchronousTestCase):
             admits=lambda host: self.admits,
             now=now,
             octets=os.urandom,
+            recorder=self.recorder,
         )
         self.relay = Relay(
             table=self.table,

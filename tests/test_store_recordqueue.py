@@ -171,6 +171,7 @@ class StopTests(RecordQueueTestCase):
         self.clock.advance(STOP_S)
         self.successResultOf(stopped)
         self.worker.turn()
+        self.queue.keep(numbered(1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 

@@ -84,7 +84,7 @@ class RecordsTest(NodeTestCase):
         self.gateway.asked("ACK")
         self.network.advance(4)
         self.phone.say(self.phone.within("BYE", answer, 3), MEMBER)
-        self.gateway.answer(self.gateway.asked("BYE"), 200)
+        self.gateway.answer(self.gateway.asked("BYE"), 200, fields=[("P-RTP-Stat", "PS=200,OS=32000,PR=1,OR=160")])
         shifted, call = self.records()
         way = [("primary", Reason.FULL), ("member", Reason.BELOW_THRESHOLD)]
         self.assertEqual((told(shifted.path), told(call.path)), (way, way))
@@ -95,6 +95,7 @@ class RecordsTest(NodeTestCase):
         self.assertEqual((shifted.attempt, shifted.call_id), (call.attempt, call.call_id))
         self.assertEqual((call.caller, call.callee, call.client), ("sip:alice@example.org", "100", PHONE))
         self.assertEqual((call.entry, call.door, call.call_id), ("primary", "sip/udp", "call-1"))
+        self.assertEqual((shifted.octets, call.octets), (None, 32_160))
         assert call.alerted is not None and call.answered is not None
         times = (call.alerted - call.began, call.answered - call.began, call.duration_s)
         for time, expected in zip(times, (1, 3, 4), strict=True):

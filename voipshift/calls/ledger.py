@@ -12,6 +12,7 @@ from voipshift.calls.context import Branch, ResponseContext
 from voipshift.calls.dialogs import Dialogs
 from voipshift.calls.ends import admit, callee_of, caller_of, refresh
 from voipshift.calls.route import Routing
+from voipshift.calls.rtpstatistics import octets_of
 from voipshift.calls.session import REFRESHES, Interval, SessionTimer
 from voipshift.calls.subscription import Subscriptions
 from voipshift.calls.table import Call, CallTable
@@ -88,6 +89,8 @@ class Ledger:
             elif isinstance(dialogs, Call):
                 self._answer(dialogs, response, branch)
         elif request.method == "BYE":
+            if isinstance(dialogs, Call) and dialogs.origin is not None:
+                dialogs.octets = octets_of(request, response)
             self._left(dialogs, request)
         elif request.method in SUBSCRIBING:
             self._subscribed(dialogs, branch, response)

@@ -232,6 +232,8 @@ class Relay:
             self._timers.stop_all(call)
             self._start_timer(call)
         self._perform(call, side, move.action, message, octets, address, reason)
+        if call.state is State.DELIVERED and call.entry is not None and call.entry.alerted is None:
+            call.entry.alerted = self._now()
         if call.state is State.ACTIVE and before is not State.ACTIVE:
             self._answer(call)
         if call.state is State.NULL:

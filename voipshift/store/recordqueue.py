@@ -89,6 +89,8 @@ class RecordQueue:
 
     def keep(self, record: Record) -> None:
         """Have a record written."""
+        if self._ended:
+            return
         if len(self._waiting) >= MOST_WAITING:
             self._lose()
             return
