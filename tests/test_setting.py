@@ -128,7 +128,10 @@ class SettingTests(ConfigurationTests):
         """The words there are."""
         self.refuses(
             'rule = "even"',
-            {'"evn"': 'must be "seed" or "even" or "rate", not "evn"', "1": 'must be "seed" or "even", not 1'},
+            {
+                '"evn"': 'must be "seed" or "even" or "rate", not "evn"',
+                "1": 'must be "seed" or "even" or "rate", not 1',
+            },
             "balance.rule",
         )
         self.refuses('choose = "lowest"', {"[]": 'must be "weighted" or "lowest", not an array'}, "balance.choose")
