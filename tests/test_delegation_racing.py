@@ -47,6 +47,13 @@ class RacingTests(DelegationTestCase):
         placed.addErrback(lambda failure: None)
         placed.cancel()
 
+    def test_no_contender_tells_the_client(self) -> None:
+        """What a direct answer needs is left out: two could accept."""
+        placed = self.delegation.place(ATTEMPT._replace(reply=b"Via: x\r\n"))
+        self.assertEqual([asked.attempt.reply for asked in self.asks.sent], [b"", b""])
+        placed.addErrback(lambda failure: None)
+        placed.cancel()
+
     def test_all_of_a_group(self) -> None:
         """However many; the path stays within the hop limit."""
         self.delegation._chain = racing()

@@ -7,6 +7,7 @@ from typing import Any
 from tests.sipnet import PHONE, word
 from tests.test_tap import NodeTestCase
 from voipshift.node import Address, CallAttempt
+from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response, parse
 
 PRIMARY, MEMBER, THIRD = ("192.0.2.1", 5060), ("192.0.2.2", 5060), ("192.0.2.3", 5060)
@@ -166,10 +167,19 @@ class ChainTest(DirectTestCase):
     def test_an_ask_that_is_too_long_is_sent_without_them(self) -> None:
         """Which the Ask itself finds out: the rest of it is longer here."""
         self.group()
+        reply = self.primary.clientele.direct.reply
         invite = self.phone.request("INVITE", f"sip:{'1' * 120}@{'e' * 350}.org", to="<sip:b@x>")
         invite.set("Via", "SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKlong")
         invite.set("From", f"<sip:{'a' * 110}@example.org;x={'y' * 180}>;tag=alice")
+        given: list[bytes] = []
+
+        def watched(invite: ServerTransaction) -> bytes:
+            given.append(reply(invite))
+            return given[-1]
+
+        self.patch(self.primary.portal, "_reply", watched)
         self.phone.say(invite, PRIMARY)
+        self.assertEqual([bool(each) for each in given], [True])
         self.assertEqual([source for source, what in self.told_by() if what == "302 INVITE"], [PRIMARY])
         self.phone.acknowledge(invite, self.phone.told(302), PRIMARY)
 
