@@ -241,6 +241,12 @@ class LocationTests(RasTestCase):
         self.assertIsInstance(answer, LocationConfirm)
         self.assertEqual(to, asker)
 
+    def test_a_slot_is_a_permission_for_neighbours_alone(self) -> None:
+        """Whoever is named as the asker could be anybody."""
+        for asker in (NEIGHBOUR, ("192.0.2.60", 1719)):
+            self.node.ask(self.lrq("991", reply=asker), NEIGHBOUR)
+        self.assertEqual([attempt.trusted for attempt in self.node.decider.attempts], [True, False])
+
     def test_passed_on(self) -> None:
         """One hop less, with the asker's number and address, to those that take it and did not ask."""
         request = self.lrq("555")
@@ -293,9 +299,9 @@ class ResourceTests(RasTestCase):
         self.assertEqual(self.node.pass_time(RESOURCES_S), [self.rai(3, 0, True)])
 
     def test_asked(self) -> None:
-        """An IRQ of a neighbour is answered where it says; of anybody else not at all."""
+        """An IRQ of a neighbour is answered; of anybody else not at all."""
         request = InfoRequest(5, 0, NEIGHBOUR)
-        sent = self.node.ask(request, (NEIGHBOUR[0], 4000))
+        sent = self.node.ask(request, NEIGHBOUR)
         answer = InfoRequestResponse(5, NODE, "one", RAS, (FRONT,), capacity=CallCapacity(10, 4))
         self.assertEqual(sent, [(answer, NEIGHBOUR)])
         self.assertEqual(self.node.ask(request, PHONE), [])

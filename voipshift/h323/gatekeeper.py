@@ -346,7 +346,10 @@ class Gatekeeper:
 
     def _found(self, ours: bool, asked: Asked, request: admission.LocationRequest, called: str) -> None:
         if ours:
-            attempt = self._attempt(request, _text(request.source_info), called, asked.to, True)
+            # The SETUP of a neighbour comes in by that slot; one of somebody else, who only has to be named as the
+            # asker in a datagram that nobody signs, needs a permission of its own.
+            known = self._neighbours.knows(asked.to[0])
+            attempt = self._attempt(request, _text(request.source_info), called, asked.to, known)
             placed = self._delegation.place(attempt)
             placed.addCallbacks(self._located, self._no_room, callbackArgs=(asked,), errbackArgs=(asked,))
             placed.addErrback(self._not_found_out, asked)
