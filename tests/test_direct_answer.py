@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import succeed
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.sipnet import PHONE, word
 from tests.test_tap import NodeTestCase
-from voipshift.node import Address, CallAttempt
-from voipshift.sip.layer import ServerTransaction
+from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
+from voipshift.sip.direct import DirectAnswers
+from voipshift.sip.layer import Hop, ServerTransaction
+from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.message import Request, Response, parse
 
 PRIMARY, MEMBER, THIRD = ("192.0.2.1", 5060), ("192.0.2.2", 5060), ("192.0.2.3", 5060)
@@ -232,3 +237,29 @@ class HostileTest(DirectTestCase):
         ):  # fmt: skip
             self.assertEqual(self.sent(reply=reply), 0, reply)
         self.assertEqual(self.phone.words(), [])
+
+
+class ListenersTest(SynchronousTestCase):
+    """A node whose first port is not for UDP."""
+
+    def test_the_contact_is_that_of_udp(self) -> None:
+        """Whatever stands first in its configuration."""
+        doors = {"sip/tcp": ("192.0.2.2", 5062), "sip/udp": MEMBER}
+        sent: list[tuple[bytes, Hop]] = []
+        identity = NodeIdentity("member", doors)
+        accepted = Acceptance(identity, "ab" * 16, (), 1)
+        answers = DirectAnswers(
+            identity=identity,
+            listeners=Listeners([Listener("tcp", ("192.0.2.2", 5062)), Listener("udp", MEMBER)]),
+            offers=False,
+            also_to=(),
+            consider=lambda *asked: succeed(accepted),
+            tag=lambda request: "t",
+            send=lambda octets, hop: sent.append((octets, hop)),
+        )
+        attempt = CallAttempt(bytes(16), "sip/udp", "a", "100", "sip:100@x", PHONE, True, False, REPLY)
+        told = self.successResultOf(answers.consider(attempt, (), 1.0, lambda: None, "primary"))
+        self.assertTrue(told.told)
+        ((octets, hop),) = sent
+        self.assertEqual(hop, Hop(*PHONE, 1))
+        self.assertIn(f"Contact: <sip:100@192.0.2.2:5060;lease={'ab' * 16}>\r\n".encode(), octets)

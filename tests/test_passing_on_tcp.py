@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.sipnet import MEMBER, PHONE
+from tests.sipnet import HERE, MEMBER, PHONE
 from tests.test_sip_transports import TCP_HERE, TCP_MEMBER, TcpPeer, TransportTestCase
 from voipshift import config, tap
 from voipshift.node import Acceptance, Load, NodeIdentity
@@ -76,6 +76,22 @@ class PassedOnOverTcpTests(TransportTestCase):
         recorded = invite.values("Record-Route")
         self.assertIn("<sip:192.0.2.1:5062;transport=tcp;lr;flow=198.51.100.7-5060-2-", recorded[0])
         self.assertEqual(recorded[1:], ["<sip:192.0.2.1:5063;transport=tcp;lr>"])
+
+    def test_a_large_invite_of_a_client_on_udp(self) -> None:
+        """It goes on by TCP (18.1.1), which the client may not have: its side of this node stays UDP."""
+        self.both()
+        asks = self.meet(self.nodes[0], DOORS)
+        self.say(self.phone, self.phone.request("INVITE", "sip:100@192.0.2.1", body=b"x" * 1200), HERE)
+        accepted = Acceptance(NodeIdentity("member", DOORS), "ab" * 16, (Load("member", 1, 2, 0.1, 100.0, 0),), 1)
+        tcp_member = TcpPeer(self.tcp, MEMBER, "member")
+        asks.sent[0].answer.callback(accepted)
+        self.settle()
+        invite = tcp_member.asked("INVITE")
+        self.assertEqual(invite.via.transport, "TCP")
+        self.assertTrue(self.seals.is_marked(invite))
+        self.assertIn("<sip:192.0.2.1:5060;lr;flow=198.51.100.7-5060-0-", invite.values("Record-Route")[0])
+        self.say(tcp_member, tcp_member.back("BYE", invite, tag="m"), TCP_HERE)
+        self.assertEqual(self.phone.asked("BYE").values("Route"), [])
 
     def test_a_connection_that_is_gone(self) -> None:
         """430: nobody else can reach that caller."""

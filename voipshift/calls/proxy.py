@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 NOTIFY = "NOTIFY"
 #: Max-Forwards of a request that came without one (section 16.6 item 3).
 MAX_FORWARDS = 70
+#: Octets of a request that may grow past what a datagram takes (1300) on its way to a member, with a Via and a lease.
+LARGE = 1000
 
 
 class Proxy:
@@ -193,13 +195,14 @@ class Proxy:
     def pass_on(self, transaction: ServerTransaction, to: Address, uri: str | None = None) -> None:
         """Pass a request on to a member, marked as decided there alone, and have no part in the call.
 
-        Where this node alone can reach the client it stays on the way of the dialog.
+        Where this node alone can reach the client it stays on the way of the dialog; and where the request may grow too
+        large for a datagram, so that the member would record TCP to a client that came by UDP.
 
         :param uri: the Request-URI that it gets, by which the member knows its lease; None for the one that it has
         """
         request = self._routing.without_ours(transaction.request)
         request.uri = request.uri if uri is None else uri
-        if transaction.reliable or is_behind_nat(transaction):
+        if transaction.reliable or is_behind_nat(transaction) or len(request.octets()) > LARGE:
             way = self._ways.hop(request, Target(to), 0)
             for value in self._recorded(request, transaction.source, way.listener):
                 request.prepend("Record-Route", value)

@@ -110,16 +110,16 @@ class DirectAnswers:
         if acceptance.node.name != self._identity.name:
             return acceptance
         hop = self._way(attempt)
-        response = None if hop is None else self._response(attempt, acceptance.lease)
+        response = None if hop is None else self._response(attempt, acceptance.lease, hop.listener)
         if hop is None or response is None:
             return acceptance
         self.sent += 1
         self._send(response, hop)
         return acceptance._replace(told=True)
 
-    def _response(self, attempt: CallAttempt, lease: str) -> bytes | None:
+    def _response(self, attempt: CallAttempt, lease: str, listener: int) -> bytes | None:
         """The 302; None where what came along does not make one, of one Via and with a To tag."""
-        uri = self._listeners.contact(0, self._identity.doors[DOOR], attempt.callee, secure=False)
+        uri = self._listeners.contact(listener, self._identity.doors[DOOR], attempt.callee, secure=False)
         contact = f"Contact: <{uri};{LEASE}={lease}>\r\n".encode("latin-1", "replace")
         octets = _START + attempt.reply + contact + _END
         try:
