@@ -304,7 +304,7 @@ class SipNetTestCase(SynchronousTestCase):
         self.network = Network(self.clock)
         self.patch(tap, "open_port", self.network.open_port)
         self.zone = Zone({})
-        self.patch(gateways, "Dns", lambda reactor, servers: self.zone)
+        self.patch(gateways, "Dns", lambda reactor, servers, open_port: self.zone)
         group_keys = keys.Keys([b"k" * 32])
         self.patch(keys, "Keys", lambda secrets: group_keys)
         self.seals = Seals(keys=group_keys, now=self.clock.seconds)

@@ -102,6 +102,12 @@ class RememberTest(NamesTestCase):
         self.clock.advance(86_400)
         self.assertEqual(self.found(PLACE), [])
 
+    def test_silence_is_waited_for_once(self) -> None:
+        """Not at each step from NAPTR to addresses; and what is known of a name is used."""
+        self.zone.silent = True
+        self.assertEqual(self.found(Place("srv.example.net")), [])
+        self.assertEqual(self.zone.take(), ["NAPTR srv.example.net"])
+
     def test_memory_is_bounded(self) -> None:
         """The least recently used goes first."""
         self.found(PLACE)

@@ -87,8 +87,8 @@ def _check_ports(settings: Settings, at: Place) -> None:
         if gateway.protocol == "h323":
             _check_h323_gateway(settings, gateway, here)
         elif not any(_reaches(listen, gateway) for listen in settings.sip.listen):
-            version = "of the same IP version" if _is_address(gateway.address[0]) else "and such a port"
-            reason = f"needs a [[sip.listen]] over {gateway.transport or 'udp'} {version}, to call from"
+            version = " of the same IP version" if _is_address(gateway.address[0]) else ""
+            reason = f"needs a [[sip.listen]] over {gateway.transport or 'udp'}{version}, to call from"
             raise here.within("transport").wrong(reason)
     for index, neighbour in enumerate(settings.h323.neighbours):
         if neighbour.address in own:

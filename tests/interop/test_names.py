@@ -22,6 +22,7 @@ from voipshift.demo.plan import LOOPBACK
 from voipshift.node import Address
 from voipshift.sip.dns import Dns
 from voipshift.sip.locate import Naptr, Question, Srv
+from voipshift.udp import open_port
 
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"
 DOMAIN = "carrier.test"
@@ -139,13 +140,13 @@ class NameTests(InteropTestCase):
         self.assertEqual((self.taken("one"), self.taken("two")), (CALLS, 0))
         first.kill("KILL")
         await first.ends()
-        gone = f"gateway {LOOPBACK}:{self.one[1]}/udp: does not answer, and is tried last"
+        gone = f"gateway {DOMAIN} at {LOOPBACK}:{self.one[1]}/udp: does not answer, and is tried last"
         await self.calls(group, "without")
         self.assertEqual(self.taken("two"), CALLS)
         self.assertIn(gone, log.read_text())
         (self.folder / "one.log").unlink()
         await self.gateway(self.one, "one")
-        back = f"gateway {LOOPBACK}:{self.one[1]}/udp: answers again"
+        back = f"gateway {DOMAIN} at {LOOPBACK}:{self.one[1]}/udp: answers again"
         await self.until(lambda: back in log.read_text(), "the first server is back")
         await self.calls(group, "after")
         self.assertEqual(self.taken("two"), CALLS)
@@ -155,7 +156,7 @@ class NameTests(InteropTestCase):
     async def test_what_is_asked_and_answered(self) -> None:
         """Records of each type, a name that there is not, and a name that is none."""
         self.serve_dns()
-        asker = Dns(reactor, [self.resolver])
+        asker = Dns(reactor, [self.resolver], open_port)
         found, ttl_s = await asker.ask(Question(DOMAIN, "NAPTR"))
         self.assertEqual(
             sorted(found),

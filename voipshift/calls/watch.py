@@ -177,7 +177,9 @@ class Watch:
             self._log.info("gateway {name}: {what}", name=self._name(there), what=what)
 
     def _name(self, there: Try) -> str:
-        return f"{host_port(there.address)}/{there.transport}"
+        gateway = self._gateways.get(there)
+        named = "" if gateway is None or gateway.address == there.address else f"{gateway.address[0]} at "
+        return f"{named}{host_port(there.address)}/{there.transport}"
 
     def _ask(self, gateway: Gateway, tries: Iterable[Try]) -> None:
         """Ask all addresses of a gateway; those that it has no more are forgotten."""

@@ -6,11 +6,12 @@ come first.  What is remembered, and what is asked at all, is :mod:`voipshift.si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
 from twisted.names import client, dns, hosts
 from twisted.names.error import DNSNameError
 from twisted.python.failure import Failure
@@ -31,15 +32,30 @@ RESOLV = "/etc/resolv.conf"
 _TYPES = {"NAPTR": dns.NAPTR, "SRV": dns.SRV, "A": dns.A, "AAAA": dns.AAAA}
 
 
+class Port(Protocol):
+    """A port of UDP."""
+
+    def start(self, reactor: Any) -> None: ...
+    def send(self, octets: bytes, address: Address) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Dns:
     """Asks servers of DNS.
 
     :param reactor: time and sockets
     :param servers: whom, in order; the system's where there are none
+    :param open_port: opens a port of UDP (:func:`voipshift.udp.open_port`)
     """
 
-    def __init__(self, reactor: Any, servers: Sequence[Address]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        servers: Sequence[Address],
+        open_port: Callable[[Address, Callable[[bytes, Address], None]], Port],
+    ) -> None:
         self._reactor = reactor
+        self._sockets = _Sockets(reactor, open_port)
         self._servers = list(servers)
         self._hosts: Any = None if servers else hosts.Resolver(HOSTS)
         self._resolver: Any = None
@@ -62,11 +78,47 @@ class Dns:
         if self._resolver is None:
             # Not before it is needed: it reads a file, and looks each minute whether that has changed.
             resolv = None if self._servers else RESOLV
-            self._resolver = client.Resolver(resolv, self._servers or None, WAITS_S, self._reactor)
+            self._resolver = client.Resolver(resolv, self._servers or None, WAITS_S, self._sockets)
         query: Any = dns.Query(question.name, _TYPES[question.type], dns.IN)
         asked: Deferred[Any] = self._resolver.query(query, WAITS_S)
         asked.addTimeout(DEADLINE_S, self._reactor)
         return asked.addCallbacks(_records, _failed, callbackArgs=(question,))
+
+
+class _Sockets:
+    """The reactor as twisted.names needs it, which opens a port for each question: one that the log is not told of."""
+
+    def __init__(self, reactor: Any, open_port: Callable[[Address, Callable[[bytes, Address], None]], Port]) -> None:
+        self._reactor = reactor
+        self._open_port = open_port
+        self.callLater = reactor.callLater
+        self.seconds = reactor.seconds
+
+    def connectTCP(self, *what: Any, **how: Any) -> Any:
+        """For an answer that is too large for a datagram."""
+        return self._reactor.connectTCP(*what, **how)
+
+    def listenUDP(self, port: int, protocol: Any, interface: str = "", maxPacketSize: int = 0) -> None:
+        """Give a protocol a port.
+
+        :raises CannotListenError: it is taken
+        """
+        address = interface or "0.0.0.0", port
+        try:
+            opened = self._open_port(address, lambda octets, source: protocol.datagramReceived(octets, source))
+        except OSError as error:
+            raise CannotListenError(interface, port, error) from None
+        opened.start(self._reactor)
+        protocol.transport = _Transport(opened)
+        protocol.startProtocol()
+
+
+class _Transport:
+    """A port as a protocol of twisted.names uses it."""
+
+    def __init__(self, port: Port) -> None:
+        self.write = port.send
+        self.stopListening = port.stop
 
 
 def is_name(name: str) -> bool:

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from voipshift.errors import NoAnswer
 from voipshift.node import Address
-from voipshift.sip.locate import Place, Question, Records, Try, locate
+from voipshift.sip.locate import Located, Place, Question, Records, Try, locate
 
 #: Answers that are remembered; the least recently used go first.
 MAX_ANSWERS = 4096
@@ -50,14 +50,16 @@ class _Answer:
 
     :ivar expires: when they are to be asked for again
     :ivar stale: until when they may be used where there are no others
+    :ivar silent: there was no answer, and none before
     """
 
-    __slots__ = ("expires", "records", "stale")
+    __slots__ = ("expires", "records", "silent", "stale")
 
-    def __init__(self, records: Records, expires: float, stale: float) -> None:
+    def __init__(self, records: Records, expires: float, stale: float, *, silent: bool = False) -> None:
         self.records = records
         self.expires = expires
         self.stale = stale
+        self.silent = silent
 
 
 class Names:
@@ -94,7 +96,7 @@ class Names:
 
     def known(self, place: Place) -> tuple[Try, ...] | None:
         """The addresses to try, in their order, none where there are none; None where DNS must be asked first."""
-        located = locate(place, self._remembered, self._supported, self._draw)
+        located = self._locate(place)
         return None if located.missing else tuple(each for each in located.tries if self._is_usable(place, each))
 
     def look_up(self, place: Place) -> Deferred[tuple[Try, ...]]:
@@ -109,7 +111,7 @@ class Names:
         return self._held.get(address)
 
     def _round(self, place: Place, rounds: int) -> Deferred[tuple[Try, ...]]:
-        located = locate(place, self._remembered, self._supported, self._draw)
+        located = self._locate(place)
         if not located.missing or not rounds:
             return succeed(self.known(place) or ())
         asked = [self._asked(question) for question in located.missing]
@@ -134,12 +136,21 @@ class Names:
 
     # What is remembered, and what is asked.
 
-    def _remembered(self, question: Question) -> Records | None:
-        answer = self._answers.get(question)
-        if answer is None or answer.expires <= self._now():
-            return None
-        self._answers.move_to_end(question)
-        return answer.records
+    def _locate(self, place: Place) -> Located:
+        """What can be said with the answers so far; where DNS was silent no further question is worth its wait."""
+        silent = False
+
+        def remembered(question: Question) -> Records | None:
+            nonlocal silent
+            answer = self._answers.get(question)
+            if answer is None or answer.expires <= self._now():
+                return None
+            self._answers.move_to_end(question)
+            silent = silent or answer.silent
+            return answer.records
+
+        located = locate(place, remembered, self._supported, self._draw)
+        return Located(located.tries, ()) if silent else located
 
     def _remember(self, question: Question, answer: _Answer) -> None:
         self._answers[question] = answer
@@ -179,7 +190,7 @@ class Names:
         if old is not None and old.stale > now:
             self._remember(question, _Answer(old.records, now + SILENT_TTL_S, old.stale))
         else:
-            self._remember(question, _Answer((), now + SILENT_TTL_S, -math.inf))
+            self._remember(question, _Answer((), now + SILENT_TTL_S, -math.inf, silent=True))
 
     def _wake(self, result: object, question: Question) -> object:
         for waiter in self._outstanding.pop(question):

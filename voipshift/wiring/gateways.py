@@ -17,6 +17,7 @@ from voipshift.sip.dns import Dns
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.names import Names
 from voipshift.sip.server import SipServer
+from voipshift.udp import open_port
 
 
 class Terminating(NamedTuple):
@@ -62,7 +63,7 @@ def terminating(
     draw = Random().random
     domains = {each.address[0]: each.domain or each.address[0] for each in settings.gateways}
     names = Names(
-        ask=Dns(reactor, settings.dns.servers).ask,
+        ask=Dns(reactor, settings.dns.servers, open_port).ask,
         supported=listeners.ways,
         is_ours=is_ours,
         now=now,
