@@ -108,13 +108,19 @@ class CallsTests(CallRecordsTestCase):
             ('[records]\nstore = "none"', "records.store: keeps nothing: name a file as json_lines"),
             ('[records]\nstore = "elsewhere.sqlite"', "elsewhere.sqlite: is not there"),
             ('[records]\nstore = "node.toml"', "node.toml: cannot be read: file is not a database"),
-            ('[records]\nstore = "postgresql://[::1/x"', "records.store: is no URL of a database"),
             ("[records]\nkeep_days = 0", "records.keep_days: must be a number from 0.1 to 36500"),
         ]:
             self.written(more)
             self.assertEqual(self.run_with("calls", "--config", self.config), 1, more)
             self.assertIn(said, self.err.getvalue())
             self.assertEqual(self.err.getvalue().count("\n"), 1)
+
+    def test_postgresql_without_its_extra(self) -> None:
+        """What to install, before anything is started."""
+        self.patch(sys, "modules", {**sys.modules, "psycopg": None})
+        self.written('[records]\nstore = "postgresql://192.0.2.30/voipshift"')
+        self.assertEqual(self.run_with("check", self.config), 1)
+        self.assertIn("records.store: PostgreSQL needs psycopg: pip install", self.err.getvalue())
 
     def test_points_in_time(self) -> None:
         """So long ago, or a date and time, here or with an offset."""

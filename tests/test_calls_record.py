@@ -8,8 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.records import ATTEMPT, CALL, NOON, REFUSED, SHIFTED, WAY
 from voipshift.calls.record import LONGEST_TEXT, Record, address_of, document, path_of, plain, steps, written
-from voipshift.calls.recorder import Recorder
+from voipshift.calls.recorder import REGISTRATIONS, Recorder
+from voipshift.calls.resettlement import REGISTERS
 from voipshift.calls.table import Call, End
+from voipshift.h323.registry import NOBODY
 from voipshift.node import Acceptance, Load, NodeIdentity
 from voipshift.store.recordrow import record_of, row_of
 
@@ -94,6 +96,15 @@ class RecorderTests(SynchronousTestCase):
         [found] = self.kept
         self.assertEqual((found.attempt, found.path, found.entry), ("55" * 16, (), "member"))
         self.assertEqual((found.call_id, found.client, found.code), (CALL.call_id, CALL.client, 200))
+
+    def test_a_place_for_a_registration_is_no_call(self) -> None:
+        """By SIP or by RAS: that nobody came for it is not recorded."""
+        self.assertEqual(REGISTRATIONS, (REGISTERS, NOBODY))
+        for callee in ("REGISTER sip:alice@example.com", NOBODY):
+            slot = Slot()
+            slot.attempt = ATTEMPT._replace(callee=callee)
+            self.recorder.lapsed([slot])
+        self.assertEqual(self.kept, [])
 
     def test_attempts(self) -> None:
         """Shifted, refused, given up, not served, not fetched."""

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.records import CALL, REFUSED, SHIFTED, RecordStoreTests
 from voipshift.errors import ConfigurationError
+from voipshift.store import recordsqlite
 from voipshift.store.jsonlines import JsonLines
 from voipshift.store.recordrow import RecordArchive
 from voipshift.store.recordsqlite import SqliteRecords, prepare
@@ -42,6 +43,14 @@ class SqliteRecordsTests(RecordStoreTests, SynchronousTestCase):
         self.assertEqual(reader.recent(0.0, 10), [CALL])
         other.execute("ROLLBACK")
         self.assertRaises(sqlite3.Error, reader.write, [REFUSED])
+
+    def test_a_node_starts_while_another_one_writes(self) -> None:
+        """A file that is there is not made anew."""
+        other = sqlite3.connect(self.file, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        self.patch(recordsqlite, "WAIT_S", 0.0)
+        prepare(self.file, "records.store", "")
 
     def test_the_file_is_for_its_owner_alone(self) -> None:
         """Who calls whom is nobody else's business."""

@@ -8,8 +8,9 @@ some of them need a reactor.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from voipshift import __version__
@@ -75,18 +76,14 @@ def calls(arguments: argparse.Namespace) -> int:
     """List the last calls."""
     from voipshift import callrecords
 
-    for line in callrecords.calls(arguments.config, arguments.since, arguments.limit, arguments.json):
-        print(line)
-    return 0
+    return _told(callrecords.calls(arguments.config, arguments.since, arguments.limit, arguments.json))
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Tell how a call was decided."""
     from voipshift import callrecords
 
-    for line in callrecords.explain(arguments.config, arguments.call_id):
-        print(line)
-    return 0
+    return _told(callrecords.explain(arguments.config, arguments.call_id))
 
 
 def lab(arguments: argparse.Namespace) -> int:
@@ -108,6 +105,17 @@ def lab_cpu(arguments: argparse.Namespace) -> int:
     from voipshift.lab import command
 
     return command.processors(arguments)
+
+
+def _told(lines: Iterable[str]) -> int:
+    """Print lines, as many as are wanted."""
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has seen enough: head, less
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

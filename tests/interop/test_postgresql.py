@@ -11,6 +11,7 @@ from twisted.internet.threads import deferToThread
 from tests.interop.group import VOIPSHIFT, free_ports, serve
 from tests.interop.postgresql import PostgresqlTestCase
 from tests.records import CALL, REFUSED, RecordStoreTests
+from voipshift.errors import ConfigurationError
 from voipshift.store.recordpostgresql import PostgresqlRecords, connector
 from voipshift.store.recordqueue import RecordQueue
 from voipshift.store.recordrow import RecordArchive
@@ -29,6 +30,12 @@ class PostgresqlRecordsTest(RecordStoreTests, PostgresqlTestCase):
         store = PostgresqlRecords(connector(self.url(self.port), "records.store", ""))
         self.addCleanup(store.close)
         return store
+
+    async def test_what_is_no_url_of_a_database(self) -> None:
+        """One line that names file and key, before anything is started."""
+        with self.assertRaises(ConfigurationError) as caught:
+            connector("postgresql://[::1/x", "records.store", "node.toml")
+        self.assertIn("node.toml: records.store: is no URL of a database", str(caught.exception))
 
     async def test_two_nodes_make_the_table_at_once(self) -> None:
         """A group that is started for the first time."""

@@ -11,6 +11,9 @@ from voipshift.calls.record import LAPSED, LONGEST_TEXT, SHIFTED, Origin, Record
 from voipshift.calls.table import Call
 from voipshift.node import Acceptance, CallAttempt, Load
 
+#: Whom an attempt calls by its beginning, where it is none to call but to register, by SIP and by RAS.
+REGISTRATIONS = ("REGISTER ", "h323/ras")
+
 
 class Recorder:
     """Makes records.
@@ -87,9 +90,10 @@ class Recorder:
         self._attempted(attempt, self._name, visited, "", status, attempt.call_id, waited_s)
 
     def lapsed(self, slots: Iterable[Slot]) -> None:
-        """Clients did not come for slots that this node held for them."""
+        """Clients did not come for slots that this node held for them; places for registrations are no calls."""
         for slot in slots:
-            self._attempted(slot.attempt, slot.entry, slot.visited, self._name, LAPSED, slot.attempt.call_id)
+            if not slot.attempt.callee.startswith(REGISTRATIONS):
+                self._attempted(slot.attempt, slot.entry, slot.visited, self._name, LAPSED, slot.attempt.call_id)
 
     def _attempted(
         self,

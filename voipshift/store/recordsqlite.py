@@ -5,9 +5,11 @@ It is in WAL mode: who reads waits for nobody.  What a power failure can take is
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from voipshift.calls.record import Record
@@ -84,19 +86,28 @@ def prepare(file: str, key: str, config_file: str) -> None:
     """
     try:
         # Who calls whom is nobody else's business.
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = sqlite3.connect(file, timeout=WAIT_S)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] > VERSION:
-                raise ConfigurationError(config_file, key, f"{file} was made by a later voipshift: use that one")
-            connection.execute("PRAGMA journal_mode = WAL")
-            with connection:
-                for statement in TABLES:
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            # Nodes that are started together: into WAL mode goes one alone, and SQLite does not let others wait for it.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with closing(sqlite3.connect(file, timeout=WAIT_S)) as connection:
+                _make(connection, file, key, config_file)
         finally:
-            connection.close()
+            os.close(descriptor)
     except OSError as error:
         raise ConfigurationError(config_file, key, f"{file} cannot be opened: {error.strerror}") from None
     except sqlite3.Error as error:
         raise ConfigurationError(config_file, key, f"{file} cannot be used: {error}") from None
+
+
+def _make(connection: sqlite3.Connection, file: str, key: str, config_file: str) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise ConfigurationError(config_file, key, f"{file} was made by a later voipshift: use that one")
+    if version == VERSION:
+        return  # without a wait for somebody who writes
+    connection.execute("PRAGMA journal_mode = WAL")
+    with connection:
+        for statement in TABLES:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
