@@ -9,10 +9,12 @@ What a power failure can take is the last moments' commits, never the file.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -209,21 +211,27 @@ def prepare(file: str, key: str, config_file: str) -> None:
     """
     try:
         # Who may read the file may log in as anybody.
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-        connection = _open(file, WRITE_WAIT_S)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise ConfigurationError(config_file, key, f"{file} was made by a later voipshift: use that one")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_TABLES)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            # Nodes that are started together: into WAL mode goes one alone, and SQLite does not let others wait for it.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with closing(_open(file, WRITE_WAIT_S)) as connection:
+                _make(connection, file, key, config_file)
         finally:
-            connection.close()
+            os.close(descriptor)
     except OSError as error:
         raise ConfigurationError(config_file, key, f"{file} cannot be opened: {error.strerror}") from None
     except sqlite3.Error as error:
         raise ConfigurationError(config_file, key, f"{file} cannot be used: {error}") from None
+
+
+def _make(connection: sqlite3.Connection, file: str, key: str, config_file: str) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise ConfigurationError(config_file, key, f"{file} was made by a later voipshift: use that one")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(_TABLES)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _open(file: str, wait_s: float) -> sqlite3.Connection:
