@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from voipshift.errors import ProtocolViolation
 from voipshift.group.keys import Keys
 from voipshift.sip.message import Request, request
-from voipshift.sip.seals import FRESH_S, Seals
+from voipshift.sip.seals import FRESH_S, WARN_S, Seals
 from voipshift.sip.transaction import Hop
 from voipshift.sip.uri import SipUri
 
@@ -23,6 +23,16 @@ def asked(
     lines = [("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKcaller"), ("From", "<sip:a@x>;tag=a")]
     lines += [("To", f"<sip:b@x>{to_tag}"), ("Call-ID", call_id), ("CSeq", f"{number} {method}")]
     return request(method, uri, lines)
+
+
+class Warnings:
+    """In place of a log."""
+
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    def warn(self, text: str, **values: object) -> None:
+        self._said.append(text)
 
 
 class SealsTestCase(SynchronousTestCase):
@@ -80,6 +90,17 @@ class MarkTest(SealsTestCase):
             self.time += apart
             self.assertEqual(self.there.is_marked(made), believed, apart)
             self.time -= apart
+
+    def test_a_clock_that_is_wrong_is_told_of(self) -> None:
+        """Once an hour, however often it happens."""
+        warnings: list[str] = []
+        self.patch(self.there, "_log", Warnings(warnings))
+        for after in (FRESH_S + 100, 0.0, WARN_S):
+            made = self.marked(self.here)
+            self.time += after + (FRESH_S + 100 if after != FRESH_S + 100 else 0)
+            self.assertFalse(self.there.is_marked(made))
+        self.assertEqual(len(warnings), 2)
+        self.assertIn("set the clocks", warnings[0])
 
     def test_what_is_remembered_is_bounded(self) -> None:
         """Of more than fit the oldest is forgotten, and then none of its second is believed; those that are over go."""

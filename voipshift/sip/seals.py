@@ -10,7 +10,7 @@ What is said includes the request that it is said in, so that it is good in no o
 the Call-ID, and the CSeq too where a call is only to begin.  A seal for what is to begin is good for five minutes, and
 that of a mark once.  That of a Record-Route is good for its dialog, however long that lasts.
 
-The clocks of the nodes must be within those five minutes.  Pure.
+The clocks of the nodes must be within those five minutes; where they are not, the log says so.  No socket in here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
+
+from twisted.logger import Logger
 
 from voipshift.node import Address
 from voipshift.sip.grammar import number_of
@@ -37,6 +39,8 @@ FRESH_S = 300.0
 #: Marks that are remembered as used: some 300 a second for as long as each is fresh.  Beyond that the oldest goes, and
 #: with it the belief in all marks of its age.
 MAX_USED = 100_000
+#: How often it is said that a clock must be wrong: what was captured long ago can be sent as often as anybody likes.
+WARN_S = 3600.0
 
 _HEAD = struct.Struct("!4sI")
 _MAC_OCTETS = 12
@@ -58,6 +62,8 @@ class Seals:
         self._used: OrderedDict[str, int] = OrderedDict()
         #: Marks of this second and before are not believed: some of them that were used had to be forgotten.
         self._forgotten = -1
+        self._warns_at = now()
+        self._log = Logger()
 
     def mark(self, request: Request, branch: str) -> str:
         """The Via parameter that marks a request which leaves with that branch."""
@@ -121,7 +127,18 @@ class Seals:
         return key is not None and hmac.compare_digest(mac, _mac(key.secret, head, said))
 
     def _is_fresh(self, seal: str) -> bool:
-        return abs(self._now() - _second(seal)) <= FRESH_S
+        """Whether a seal that holds was made about now; if not, it is an old one, or a clock is wrong."""
+        now = self._now()
+        apart_s = now - _second(seal)
+        if abs(apart_s) <= FRESH_S:
+            return True
+        if now >= self._warns_at:
+            self._warns_at = now + WARN_S
+            self._log.warn(
+                "a member's request was sealed at a time {apart:.0f} s from now and is not believed: set the clocks",
+                apart=apart_s,
+            )
+        return False
 
     def _use(self, seal: str, sealed: int) -> None:
         used, now = self._used, self._now()
