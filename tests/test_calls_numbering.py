@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.calls.numbering import Number, Numbering, NumberRegions, dialled
+from voipshift.calls.numbering import Number, Numbering, NumberRegions
 
 BERLIN = Numbering(country="49", international_prefix="00", national_prefix="0", area="30")
 GERMANY = BERLIN._replace(area="")
@@ -61,12 +61,6 @@ class NumberingTest(SynchronousTestCase):
         """Without separators."""
         self.assertEqual(BERLIN.number("030-12 34"), Number("49301234", True, "0301234"))
         self.assertEqual(BERLIN.number("+49;phone-context=x"), Number("49", True, "+49"))
-
-    def test_what_was_dialled_in_a_uri(self) -> None:
-        """The user, unescaped, or the number."""
-        self.assertEqual(dialled("sip:%2B49@x;user=phone"), "+49")
-        self.assertEqual(dialled("tel:7042;phone-context=+1"), "7042;phone-context=+1")
-        self.assertEqual(dialled("sip:x"), "")
 
 
 class RegionTest(SynchronousTestCase):

@@ -94,6 +94,12 @@ class UriTest(GatewaysTestCase):
             self.uris(here, "sip:1234567@x"), ["sip:+49301234567@192.0.2.1:5060", "sip:0301234567@192.0.2.2:5060"]
         )
 
+    def test_what_was_dialled(self) -> None:
+        """The user, unescaped, or the number with its context."""
+        here = self.gateways(Gateway(A, send="e164"))
+        for uri in ("sip:%2B49301234@x", "tel:1234;phone-context=+4930", "sip:1234;phone-context=+49-30@x;user=phone"):
+            self.assertIn("sip:+49301234@192.0.2.1:5060", self.uris(here, uri)[0] or "", uri)
+
     def test_sips(self) -> None:
         """RFC 5630 section 3: over TLS or not at all."""
         self.assertEqual(self.refused(self.gateways(Gateway(A)), "sips:1@x"), 480)

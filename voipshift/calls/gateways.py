@@ -12,14 +12,13 @@ from twisted.internet.defer import Deferred
 
 from voipshift.calls.dialplan import MAX_TRIES, DialPlan, Gateway
 from voipshift.calls.location import Target
-from voipshift.calls.numbering import dialled
 from voipshift.calls.waiting import Lookup
 from voipshift.calls.watch import Watch
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.locate import Place, Try
 from voipshift.sip.message import Response
-from voipshift.sip.uri import SipUri, is_ip_address, scheme_of, write_host
+from voipshift.sip.uri import SipUri, is_ip_address, scheme_of, unescape, write_host
 
 #: Addresses of one gateway that are tried for one call, so that the next gateway has its chance.
 MAX_PER_GATEWAY = 4
@@ -42,6 +41,7 @@ class Gateways:
             for gateway in plan.gateways
             if is_ip_address(gateway.address[0])
         }
+        self._has_names = len(self._fixed) < len(set(plan.gateways))
         #: Where each was found last; requests of dialogs may go there.
         self._places: dict[Gateway, tuple[Try, ...]] = dict(self._fixed)
         self._addresses = self._all_addresses()
@@ -64,8 +64,10 @@ class Gateways:
 
         It never fails; who cancels it waits no longer.
         """
+        if not self._has_names:
+            return None
         try:
-            wanted = dialled(uri)
+            _, wanted, _ = _called(uri)
         except ProtocolViolation:
             return None
         secure = _is_secure(uri)
@@ -80,7 +82,7 @@ class Gateways:
         :raises ProtocolViolation: 404, no gateway takes the number; 480, it is ``sips:`` and none has TLS (RFC 5630
             section 3); 500, the gateways' names lead nowhere
         """
-        wanted = dialled(uri)
+        user, wanted, phone = _called(uri)
         number = self._plan.number(wanted)
         route = self._plan.route(number)
         if not route:
@@ -90,7 +92,6 @@ class Gateways:
             route = tuple(gateway for gateway in route if _may_be_secure(gateway))
             if not route:
                 raise ProtocolViolation("SIPS Not Allowed", 480)
-        user, phone = _called(uri)
         found: list[Target] = []
         down: list[Target] = []
         for gateway in route:
@@ -163,12 +164,13 @@ def _is_secure(uri: str) -> bool:
     return uri[:5].lower() == "sips:"
 
 
-def _called(uri: str) -> tuple[str, bool]:
-    """The user part of a Request-URI, and whether it is said to be a telephone number."""
+def _called(uri: str) -> tuple[str, str, bool]:
+    """The user part of a Request-URI, what was dialled, and whether it is said to be a telephone number."""
     if scheme_of(uri) == "tel":
-        return uri[4:].partition(";")[0], True
+        return uri[4:].partition(";")[0], uri[4:], True
     parsed = SipUri.parse(uri)
-    return parsed.user or "", (parsed.parameters.get("user") or "").lower() == "phone"
+    user = parsed.user or ""
+    return user, unescape(user), (parsed.parameters.get("user") or "").lower() == "phone"
 
 
 def _at_gateway(gateway: Gateway, user: str, phone: bool, secure: bool) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from voipshift.errors import ProtocolViolation
-from voipshift.sip.uri import SipUri, parameters_of, scheme_of, unescape
+from voipshift.sip.uri import parameters_of
 
 #: What people write into a number to read it (RFC 3966, visual-separator), and what they type there.
 _SEPARATORS = str.maketrans("", "", "-.() ")
@@ -96,14 +96,6 @@ class NumberRegions:
                 if found is not None:
                     return found
         return ""
-
-
-def dialled(uri: str) -> str:
-    """What was dialled: the user of a SIP URI, the number of a tel URI, parameters included.
-
-    :raises ProtocolViolation: it is neither
-    """
-    return uri[4:] if scheme_of(uri) == "tel" else unescape(SipUri.parse(uri).user or "")
 
 
 def _is_digits(text: str) -> bool:
