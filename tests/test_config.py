@@ -197,6 +197,48 @@ class GoodTests(ConfigurationTests):
         self.assertRaises(dataclasses.FrozenInstanceError, setattr, settings.sip, "lease_s", 1)
 
 
+class DialPlanTests(ConfigurationTests):
+    """How gateways, numbers and regions fit together."""
+
+    def gateway(self, more: str, text: str = "") -> tuple[str, str]:
+        """What is wrong with a gateway's further keys."""
+        return self.wrong(WHOLE, ('prefixes = ["+49", "0"]\n', f'prefixes = ["+49", "0"]\n{more}\n{text}'))
+
+    def test_a_region_that_is_not_there(self) -> None:
+        """It would never be the nearest."""
+        there = '[[regions]]\nname = "south"\nnumbers = ["+4989"]\n'
+        reason = "names north, and there is no [[regions]] with that name"
+        self.assertEqual(self.gateway('region = "north"', there), ("gateways[0].region", reason))
+        file = self.write(WHOLE, ('prefixes = ["+49", "0"]\n', f'region = "south"\n{there}'))
+        self.assertEqual(load(file).gateways[0].region, "south")
+
+    def test_a_region_of_nothing(self) -> None:
+        """It has clients, or numbers, or both."""
+        key, _ = self.gateway("", '[[regions]]\nname = "south"\n')
+        self.assertEqual(key, "regions[0].networks")
+
+    def test_an_area_without_its_country(self) -> None:
+        """Its numbers would have no beginning."""
+        self.assertEqual(self.gateway("", '[dialplan]\narea = "30"\n')[0], "dialplan.area")
+
+    def test_a_name_needs_a_port_of_its_transport(self) -> None:
+        """None of this node's is TCP."""
+        changed = ("192.0.2.20:5060", 'carrier.example.net"\ntransport = "tcp"\nregion = "x')
+        self.assertEqual(
+            self.wrong(WHOLE, changed), ("gateways[0].transport", "needs a [[sip.listen]] over tcp, to call from")
+        )
+
+    def test_what_is_for_sip_alone(self) -> None:
+        """Gateways of H.323 get numbers as they were dialled, at an address, and are not watched."""
+        h323 = '[h323]\nlisten = "127.0.0.1:1720"\naccept = "127.0.0.1:1721"\n'
+        for line in ('send = "e164"', "strip = 1", 'prepend = "0"', "watch_interval_s = 30", 'domain = "x.example"'):
+            key, _ = self.gateway(f'protocol = "h323"\n{line}', h323)
+            self.assertEqual(key, f"gateways[0].{line.partition(' ')[0]}")
+        named = (("192.0.2.20:5060", "carrier.example.net"), ("[calls]\n", f"{h323}[calls]\n"))
+        protocol = ('prefixes = ["+49", "0"]', 'protocol = "h323"')
+        self.assertEqual(self.wrong(WHOLE, *named, protocol)[0], "gateways[0].address")
+
+
 class FileTests(ConfigurationTests):
     """A file that is no configuration at all."""
 

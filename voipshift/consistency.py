@@ -133,6 +133,11 @@ def _check_regions(settings: Settings, at: Place) -> None:
         if not (region.networks or region.numbers):
             here = at.within("regions").item(index)
             raise here.within("networks").wrong("missing: write the networks of its clients, or the numbers in it")
+    named = {region.name for region in settings.regions}
+    for index, gateway in enumerate(settings.gateways):
+        if gateway.region is not None and gateway.region not in named:
+            reason = f"names {gateway.region}, and there is no [[regions]] with that name"
+            raise at.within("gateways").item(index).within("region").wrong(reason)
 
 
 def _check_tls(sip: SipSettings, at: Place) -> None:
