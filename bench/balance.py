@@ -10,8 +10,8 @@ with a mean of 10 s.  Printed beside the blocking of the group:
 Jain's index is that of the nodes' occupancies, looked at each second from the third holding time on and averaged; 1 is
 even.  It counts from the reports of the group, and from the client's calls for round robin, whose nodes report nothing.
 Calls that are still up after the last arrival are left as they are, so that a run takes as long as its arrivals.  Where
-the machine is too busy for the trace, calls come late, and it is said by how much: with a second more for the same calls
-the group carries more of them, and blocks less than the pooled group on the trace::
+the machine is too busy for the trace, calls come late, and it is said by how much: with a second more for the same
+calls the group carries more of them, and blocks less than the pooled group on the trace::
 
     python -m bench.balance [--calls 5000] [--slots 80] [--load 0.9 --load 1.2] [--rule even] [--seed 1]
 """
