@@ -62,6 +62,12 @@ class OursTest(RoutingTestCase):
             self.assertEqual((goes.values("Route"), goes.uri), (rest, came.uri), routes)
             self.assertEqual(came.values("Route"), asked("sip:b@x", *routes).values("Route"))
 
+    def test_a_name_of_ours_is_taken_off(self) -> None:
+        """An outbound proxy by a host name that stands for the group, whatever its port."""
+        routing = Routing(OURS, frozenset(), lambda address: False, SEALS, frozenset(("example.org",)))
+        goes = routing.without_ours(asked("sip:b@x", "<sip:EXAMPLE.org:5070;transport=tcp;lr>", "<sip:example.net;lr>"))
+        self.assertEqual(goes.values("Route"), ["<sip:example.net;lr>"])
+
     def test_a_strict_router_before_us(self) -> None:
         """A Request-URI that this node recorded: the last Route value is the Request-URI."""
         goes = self.routing.without_ours(asked("sip:192.0.2.1:5060;lr", "<sip:x;lr>", "<sip:b@192.0.2.20>"))

@@ -51,7 +51,7 @@ from voipshift.wiring.doors import advertised, identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.lapsing import Lapsing
 from voipshift.wiring.membership import Alone, Grouped, Membership
-from voipshift.wiring.reception import Reception
+from voipshift.wiring.reception import Reception, domains_of
 from voipshift.wiring.records import records_of
 from voipshift.wiring.slots import leases_of
 from voipshift.wiring.standing import Standing
@@ -200,7 +200,7 @@ class Node(Service):
             session=SessionTimer(settings.calls.session_expires_s),
             gateways=terminating.gateways,
             names=terminating.names,
-            routing=Routing(frozenset(places), terminating.gateways, self._is_member, seals),
+            routing=Routing(frozenset(places), terminating.gateways, self._is_member, seals, domains_of(settings)),
             respond=self.sip.respond,
             tag=self.sip.layer.tag_for,
             request=self.sip.request,

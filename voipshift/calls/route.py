@@ -69,11 +69,18 @@ class Routing:
     :param gateways: the addresses of its gateways
     :param is_member: whether an address is another node's
     :param seals: of the group
+    :param domains: host names that stand for the group: a telephone may have one for its outbound proxy
     """
 
     def __init__(
-        self, ours: frozenset[Address], gateways: Container[Address], is_member: Callable[[Address], bool], seals: Seals
+        self,
+        ours: frozenset[Address],
+        gateways: Container[Address],
+        is_member: Callable[[Address], bool],
+        seals: Seals,
+        domains: frozenset[str] = frozenset(),
     ) -> None:
+        self._domains = domains
         self._ours = ours
         self._gateways = gateways
         self._is_member = is_member
@@ -117,7 +124,7 @@ class Routing:
     def names_us(self, value: str) -> bool:
         """Whether a Route value or a URI in angle brackets is this node's."""
         uri = uri_of(value)
-        return uri is not None and uri.address() in self._ours
+        return uri is not None and (uri.address() in self._ours or uri.host in self._domains)
 
     def member(self, request: Request) -> Address | None:
         """The member that the first Route value names; None when it is none, or there is no Route."""

@@ -40,6 +40,11 @@ UDP = "sip/udp"
 LOCATION = "location.sqlite"
 
 
+def domains_of(settings: config.Settings) -> frozenset[str]:
+    """The host names that stand for the group."""
+    return frozenset(domain.lower() for domain in settings.registrar.domains) if settings.registrar else frozenset()
+
+
 class Store(Location, Users, Protocol):
     """A store of both bindings and users."""
 
@@ -142,7 +147,7 @@ class Reception:
                 name=self._name,
                 location=self._store,
                 limits=Limits(registrar.min_expires_s, registrar.max_expires_s),
-                domains=frozenset(domain.lower() for domain in registrar.domains),
+                domains=domains_of(settings),
                 is_ours=lambda address: whose(address) is not None,
                 gate=self.gate,
                 vouched=(lambda host: True) if anybody else self.sources.trusts,
