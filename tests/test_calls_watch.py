@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
+
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.sipnet import GATEWAY, HERE, SPARE, Peer, SipNetTestCase
 from voipshift.calls.watch import ANSWER_S, UNWATCHED_S
@@ -198,3 +201,46 @@ class UnwatchedTest(WatchTestCase):
         self.network.advance(UNWATCHED_S)
         self.gateway.words()
         self.assertEqual(self.first(), "gateway")
+
+
+class NamedTest(SipNetTestCase):
+    """A gateway by a domain name."""
+
+    def setUp(self) -> None:
+        """Its name leads nowhere yet."""
+        super().setUp()
+        self.patch(gateways, "Random", LastMoment)
+        self.spare = Peer(self.network, SPARE, "spare")
+        self.told: list[str] = []
+        observer: Any = self.hear
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.node(gateways=((("carrier.example.net", 5060), ("",)),), watch_interval_s=WATCH_S)
+
+    def hear(self, event: LogEvent) -> None:
+        """A line of the log."""
+        if event.get("log_namespace") == "voipshift.calls.watch":
+            self.told.append(formatEvent(event))
+
+    def test_it_is_asked_where_it_is(self) -> None:
+        """At each address that DNS gives it, by its name; one that it has no more is forgotten."""
+        self.network.advance(1.0)
+        self.zone.records["carrier.example.net", "A"] = (GATEWAY[0], SPARE[0])
+        self.network.advance(WATCH_S + 0.1)
+        self.assertEqual(self.gateway.asked("OPTIONS").uri, "sip:carrier.example.net:5060")
+        self.spare.answer(self.spare.asked("OPTIONS"), 200)
+        self.network.advance(ANSWER_S)
+        self.zone.records["carrier.example.net", "A"] = (SPARE[0],)
+        self.network.advance(120.0)
+        self.gateway.words()
+        self.network.advance(WATCH_S)
+        self.assertEqual(self.gateway.words(), [])
+        name = "gateway carrier.example.net"
+        self.assertEqual(
+            self.told[:3],
+            [
+                f"{name}: the name leads to no address that can be used",
+                f"{name}: the name leads to an address again",
+                f"{name} at 192.0.2.20:5060/udp: does not answer, and is tried last",
+            ],
+        )

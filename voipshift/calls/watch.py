@@ -93,6 +93,8 @@ class Watch:
         self._gateways: dict[Try, Gateway] = {}
         self._down: set[Try] = set()
         self._asked: set[Try] = set()
+        #: Those whose name leads nowhere.
+        self._lost: set[Gateway] = set()
         #: Those that said when they will be back.
         self._waiting: set[Try] = set()
         self._log = Logger()
@@ -184,6 +186,12 @@ class Watch:
     def _ask(self, gateway: Gateway, tries: Iterable[Try]) -> None:
         """Ask all addresses of a gateway; those that it has no more are forgotten."""
         current = frozenset(tries)
+        if not current and gateway not in self._lost:
+            self._lost.add(gateway)
+            self._log.warn("gateway {name}: the name leads to no address that can be used", name=gateway.address[0])
+        elif current and gateway in self._lost:
+            self._lost.discard(gateway)
+            self._log.info("gateway {name}: the name leads to an address again", name=gateway.address[0])
         if current:
             for there in [each for each, whose in self._gateways.items() if whose is gateway and each not in current]:
                 del self._gateways[there]
