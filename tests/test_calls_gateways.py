@@ -72,6 +72,15 @@ class HuntTest(GatewayTestCase):
         self.network.advance(0.02)
         self.spare.asked("INVITE")
 
+    def test_one_that_was_silent_is_sent_the_request_no_more(self) -> None:
+        """It may come back, and would ring for a call that has gone elsewhere; the other one is sent it again."""
+        self.invite()
+        self.network.advance(2.01)
+        self.gateway.words()
+        self.spare.words()
+        self.network.advance(28.0)
+        self.assertEqual((self.gateway.words(), set(self.spare.words())), ([], {"INVITE"}))
+
     def test_100_is_an_answer(self) -> None:
         """100 counts as one: nobody else is tried."""
         self.invite()

@@ -205,6 +205,7 @@ class Node(Service):
             tag=self.sip.layer.tag_for,
             request=self.sip.request,
             cancel=self.sip.cancel,
+            hush=self.sip.hush,
             send=self.sip.send,
             answered=self._answered,
             closed=self._closed,

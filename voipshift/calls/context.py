@@ -58,7 +58,7 @@ class Core(Protocol):
     def progressed(self, branch: Branch, response: Response) -> None: ...
     def succeeded(self, branch: Branch, response: Response) -> None: ...
     def failed(self, context: ResponseContext, response: Response) -> None: ...
-    def silent(self, target: Target) -> None: ...
+    def silent(self, branch: Branch) -> None: ...
     def refused(self, target: Target, response: Response) -> None: ...
 
 
@@ -180,7 +180,7 @@ class ResponseContext:
         """No response at all, which is as good as 408 (section 16.9)."""
         if branch in self._pending:
             if branch.target.gateway:
-                self._core.silent(branch.target)
+                self._core.silent(branch)
             self._fell_through(branch, self._response(408))
 
     def due(self, branch: Branch, timer: Timer) -> None:
@@ -188,7 +188,7 @@ class ResponseContext:
         if branch not in self._pending:
             return
         if branch.target.gateway and timer is Timer.SILENCE:
-            self._core.silent(branch.target)
+            self._core.silent(branch)
         if timer is Timer.C:
             self._cancel(branch)
         elif self._stopped:

@@ -60,6 +60,7 @@ class Proxy:
     :param tag: the To tag of a response of its own
     :param request: opens a client transaction whose responses go to the given context
     :param cancel: cancels an INVITE client transaction (section 9.1)
+    :param hush: sends the request of one no more, and still hears what is answered
     :param send: sends octets without a transaction
     :param answered: told of each call that was answered, to watch whether its ends stay alive
     :param closed: told of each call that left the table
@@ -83,6 +84,7 @@ class Proxy:
         tag: Callable[[Request], str],
         request: Callable[[Request, Hop, Branch], ClientTransaction],
         cancel: Callable[[ClientTransaction], None],
+        hush: Callable[[ClientTransaction], None],
         send: Callable[[bytes, Hop], None],
         answered: Callable[[Call], None],
         closed: Callable[[Call], None],
@@ -101,12 +103,12 @@ class Proxy:
         self._gateways = gateways
         self._ways = Ways(listeners, is_open, routing, names)
         self._waiting = Waiting(names.look_up, respond, tag)
-        self.silent = gateways.silent
         self.refused = gateways.refused
         self._routing = routing
         self.respond = respond
         self._request = request
         self.cancel = cancel
+        self._hush = hush
         self.tag = tag
         self._send = send
         self._ledger = ledger = Ledger(
@@ -316,6 +318,14 @@ class Proxy:
             request.prepend("Record-Route", self._listeners.record(hop.listener, secure=_is_secure(request)))
         offer = self._thinning.announcement(to, context)
         return self._request(self._onward(request, hop.listener, errand.loop, offer, marked=marked), hop, branch)
+
+    def silent(self, branch: Branch) -> None:
+        """A gateway did not answer.  It gets the request no more: one that comes back must not ring for calls that have
+        gone elsewhere.
+        """
+        self._gateways.silent(branch.target)
+        if branch.client is not None:
+            self._hush(branch.client)
 
     def respond_late(self, server: ServerTransaction, response: Response) -> None:
         """Send a 2xx that comes after another final response: that response's transaction has no use for it."""

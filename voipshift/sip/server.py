@@ -236,6 +236,11 @@ class SipServer:
         self._perform(self.layer.cancel(transaction, self._now()))
         self.keep_time()
 
+    def hush(self, transaction: ClientTransaction) -> None:
+        """Send a request no more; what is answered to it is still heard, until its transaction ends."""
+        for timer in ("A", "E"):
+            self.layer.timers.stop(transaction, timer)
+
     def send(self, octets: bytes, to: Hop) -> None:
         """Send octets without a transaction."""
         self._senders[to.listener](octets, (to.host, to.port))
