@@ -75,6 +75,10 @@ class Message:
             self._via = Via.parse(self.get("via") or "")
         return self._via
 
+    def has_via_parameter(self, name: str) -> bool:
+        """Say whether the top Via has a parameter."""
+        return name in self.via.parameters
+
     @property
     def vias(self) -> list[Via]:
         """All Via values, the top one first; read each time.

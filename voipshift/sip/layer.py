@@ -70,7 +70,7 @@ __all__ = (
 MAX_UNDECIDED = 20_000
 #: Transactions that only absorb: 32 s of 6000 a second; the oldest, whose retransmissions are rare by then, go first.
 MAX_ABSORBING = 200_000
-#: An ACK as nearly everybody writes it, up to the branch of its top Via: what :func:`_server_key` is made of.
+#: An ACK as nearly everybody writes it, up to the branch of its top Via: what its ``transaction_key`` is made of.
 _PLAIN_ACK = re.compile(
     r"ACK [!-~]++ SIP/2\.0\r\n(?:Via|v): SIP/2\.0/[A-Z]++ ([a-z0-9.\-]++)(?::([1-9][0-9]{0,4}+))?"
     rf'[^\s,"]*?;branch=({MAGIC_COOKIE}[^\s;,"<>]++)'
@@ -162,7 +162,7 @@ class TransactionLayer:
     def receive_request(self, request: Request, source: Hop, now: float, *, reliable: bool = False) -> list[Effect]:
         """A request arrived."""
         method = request.method
-        key = _server_key(request)
+        key = request.transaction_key
         if method == "ACK":
             return self._acknowledged(key, request, source, now)
         known = self._servers.get(key if method == "INVITE" else f"{key}\n{method}")
@@ -358,7 +358,7 @@ class TransactionLayer:
 
     def _serve(self, key: str, request: Request, source: Hop, now: float, reliable: bool) -> ServerTransaction:
         request.stamp(source.host, source.port)
-        hop = source if reliable else response_hop(request.via, source, force_rport=self._force_rport)
+        hop = source if reliable or self._force_rport else response_hop(request.via, source, force_rport=False)
         self._servers[key] = transaction = ServerTransaction(key, request, source, hop, reliable)
         self._begin(transaction, now)
         return transaction
@@ -410,16 +410,6 @@ class TransactionLayer:
             del transactions[transaction.key]
         if transaction.method != "CANCEL":
             effects.append(Ended(transaction))
-
-
-def _server_key(request: Request) -> str:
-    """What a request and its retransmissions, its ACK and its CANCEL have in common (17.2.3)."""
-    via = request.via
-    if via.branch.startswith(MAGIC_COOKIE) and len(via.branch) > len(MAGIC_COOKIE):
-        return f"{via.branch}\n{via.host}\n{via.port}"
-    # RFC 2543: the branch says nothing.  The To tag is left out, for the ACK has that of the response.
-    seen = (request.uri, request.from_tag, request.call_id, request.cseq[0], via.host, via.port, via.branch)
-    return "\n".join(map(str, seen))
 
 
 def _input_of(status: int) -> str:

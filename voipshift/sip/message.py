@@ -13,7 +13,17 @@ from functools import lru_cache
 
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import Field, Message, unfold, value_of, write_line
-from voipshift.sip.grammar import KEYS, NameAddr, Via, first_value_end, is_token, key_of, number_of, parse_cseq
+from voipshift.sip.grammar import (
+    KEYS,
+    MAGIC_COOKIE,
+    NameAddr,
+    Via,
+    first_value_end,
+    is_token,
+    key_of,
+    number_of,
+    parse_cseq,
+)
 from voipshift.sip.uri import SipUri, TelUri, match_uri, scheme_of
 
 __all__ = ("REASONS", "MalformedRequest", "Message", "Request", "Response", "parse", "request")
@@ -98,6 +108,16 @@ class Request(Message):
         first = self._index() if self._first is None else self._first
         line = first.get("max-forwards")
         return None if line is None else _number_in(line, MAX_FORWARDS_LIMIT)
+
+    @property
+    def transaction_key(self) -> str:
+        """What a request and its retransmissions, its ACK and its CANCEL have in common (17.2.3)."""
+        via = self.via
+        if via.branch.startswith(MAGIC_COOKIE) and len(via.branch) > len(MAGIC_COOKIE):
+            return f"{via.branch}\n{via.host}\n{via.port}"
+        # RFC 2543: the branch says nothing.  The To tag is left out, for the ACK has that of the response.
+        seen = (self.uri, self.from_tag, self.call_id, self.cseq[0], via.host, via.port, via.branch)
+        return "\n".join(map(str, seen))
 
     def copy(self) -> Request:
         """The same request, to be changed."""

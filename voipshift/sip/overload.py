@@ -87,11 +87,8 @@ class Control:
 
     def tell(self, response: Response) -> None:
         """Fill in the top Via of a response, where its client offers it."""
-        for key, line in response.fields:
-            if key == "via":
-                if ";oc" in line:
-                    self._fill_in(response)
-                return
+        if ";oc" in (response.get("via") or ""):
+            self._fill_in(response)
 
     def filled_in(self, parameters: str) -> str:
         """The parameters of a Via, filled in where they are an offer."""

@@ -265,7 +265,7 @@ class Portal:
 
     def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
         known = self._trusts(invite.source.host)
-        if PASSED_ON in invite.request.via.parameters and self._is_marked(invite.request):
+        if invite.request.has_via_parameter(PASSED_ON) and self._is_marked(invite.request):
             self._sort(invite, uri, True, alone=True)
         elif known or self._anybody or self._is_vouched_for(invite, uri):
             self._sort(invite, uri, known or not self._anybody)

@@ -34,6 +34,7 @@ from voipshift.sip.layer import (
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
 from voipshift.sip.overload import Control
+from voipshift.sip.plain import parse_plain
 from voipshift.sip.refusal import Refusals, opens_call
 
 #: What keeps a NAT's binding open and says nothing (RFC 5626 section 3.5.1, and what older phones send).
@@ -163,7 +164,7 @@ class SipServer:
                 return
         source = Hop(address[0], address[1], listener)
         try:
-            message = parse(octets)
+            message = parse_plain(octets) or parse(octets)
             if isinstance(message, Request):
                 effects = self.layer.receive_request(message, source, now, reliable=self._reliable[listener])
             else:
