@@ -223,3 +223,16 @@ class DialogTest(NamedTestCase):
         self.gateway.say(self.gateway.back("BYE", invite), HERE)
         self.spare.answer(self.spare.asked("BYE"), 200)
         self.gateway.told(200, "BYE")
+
+    def test_it_is_asked_by_its_name_whether_it_is_still_there(self) -> None:
+        """As soon as that is known."""
+        answer = self.stand()
+        self.network.advance(60)
+        self.spare.asked("OPTIONS")
+        self.zone.held = True
+        self.phone.words()
+        self.network.advance(60.1)
+        self.phone.say(self.phone.within("BYE", answer), HERE)
+        self.zone.release()
+        self.network.settle()
+        self.assertEqual(self.spare.words()[-2:], ["OPTIONS", "BYE"])

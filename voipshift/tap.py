@@ -186,6 +186,7 @@ class Node(Service):
             interval_s=settings.calls.probe_interval_s,
             listeners=self.listeners,
             is_open=self.streams.is_open,
+            names=terminating.names,
             send=self.sip.request,
             vanished=lambda call: self.proxy.close(call),
             now=now,

@@ -16,12 +16,14 @@ import math
 from collections.abc import Callable
 
 from voipshift.calls.dialogs import End
-from voipshift.calls.route import reach, uri_of
+from voipshift.calls.route import name_of, reach, uri_of
 from voipshift.calls.table import Call
+from voipshift.calls.waiting import Lookup
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.layer import ClientTransaction, Hop
 from voipshift.sip.listeners import Listeners, transport_of
+from voipshift.sip.locate import Try
 from voipshift.sip.message import Request, Response, request
 from voipshift.sip.timers import Timers
 
@@ -76,6 +78,7 @@ class Prober:
     :param interval_s: seconds from one look at a call to the next
     :param listeners: this node's ports
     :param is_open: whether there is a connection to somebody
+    :param names: who knows the host names that ends go by
     :param send: opens a client transaction whose end is told to the given inquiry
     :param vanished: told of a call whose ends are both gone
     """
@@ -86,6 +89,7 @@ class Prober:
         interval_s: float,
         listeners: Listeners,
         is_open: Callable[[Hop], bool],
+        names: Lookup,
         send: Callable[[Request, Hop, Inquiry], object],
         vanished: Callable[[Call], None],
         now: Callable[[], float],
@@ -95,6 +99,7 @@ class Prober:
         self._places = frozenset(listeners.places)
         self._listeners = listeners
         self._is_open = is_open
+        self._names = names
         self._send = send
         self._vanished = vanished
         self._now = now
@@ -141,13 +146,24 @@ class Prober:
         return min(self._interval_s, step * math.ceil((call.session_until - now) / step))
 
     def _ask(self, watch: Watch, number: int, end: End, other: End) -> None:
+        """Ask one end, as soon as it is known where a host name leads that it goes by."""
+        place = None if end.flow is not None and self._is_open(end.flow) else name_of(end)
+        tries = () if place is None else self._names.known(place)
+        if place is None or tries is not None:
+            self._ask_at(tries or (), watch, number, end, other)
+        else:
+            self._names.look_up(place).addCallback(self._ask_at, watch, number, end, other)
+
+    def _ask_at(self, tries: tuple[Try, ...], watch: Watch, number: int, end: End, other: End) -> None:
         call = watch.call
+        if call not in self._watched:  # it has ended meanwhile
+            return
         inquiry = Inquiry(watch, number, self._told)
         to = reach(end, self._places)
-        if to in self._places:  # nobody there but this node itself
+        if not tries and to in self._places:  # nobody there but this node itself
             inquiry.failed()
             return
-        hop = self._hop(end, to)
+        hop = self._hop(end, to, tries)
         fields = [
             ("Via", self._listeners.via(hop.listener, f"{MAGIC_COOKIE}{self._octets(8).hex()}")),
             *(("Route", value) for value in end.route),
@@ -161,9 +177,11 @@ class Prober:
         options = request("OPTIONS", end.target, fields)
         self._send(options, hop, inquiry)
 
-    def _hop(self, end: End, to: Address) -> Hop:
+    def _hop(self, end: End, to: Address, tries: tuple[Try, ...]) -> Hop:
         if end.flow is not None and self._is_open(end.flow):
             return end.flow
+        if tries:
+            return self._listeners.towards(tries[0].address, tries[0].transport, end.listener)
         uri = uri_of(end.route[0] if end.route else f"<{end.target}>")
         return self._listeners.towards(to, "udp" if uri is None else transport_of(uri), end.listener)
 

@@ -180,7 +180,7 @@ def named(request: Request, to: End) -> Place | None:
     It must be the name that the end it is for has given, or the first proxy on the way there: nobody else's is looked
     up, for that would make a relay of this node.
     """
-    place = None if to.behind_nat and not to.route else _named(to.route[0] if to.route else f"<{to.target}>")
+    place = name_of(to)
     if place is None:
         return None
     routes = request.values("Route")
@@ -188,8 +188,11 @@ def named(request: Request, to: End) -> Place | None:
     return place if uri is not None and Place.of(uri) == place else None
 
 
-def _named(value: str) -> Place | None:
-    """The host name of a Contact or a Record-Route, with what goes with it; None for an address."""
+def name_of(end: End) -> Place | None:
+    """The host name that an end goes by, or the first proxy on the way there; None where that is an address."""
+    if end.behind_nat and not end.route:
+        return None
+    value = end.route[0] if end.route else f"<{end.target}>"
     return _named_again(value) if len(value) <= MAX_NAMED else None
 
 
