@@ -101,7 +101,8 @@ class TransactionLayer:
         max_absorbing: int = MAX_ABSORBING,
     ) -> None:
         self._random = random
-        self._secret = random(16).encode()
+        #: What tags are computed with: keyed once.
+        self._tags = blake2b(key=random(16).encode(), digest_size=8)
         self._force_rport = force_rport
         self._max_undecided = max_undecided
         self._max_absorbing = max_absorbing
@@ -128,8 +129,9 @@ class TransactionLayer:
 
         CANCEL and ACK get that of their INVITE.
         """
-        seen = f"{request.get('call-id')}\n{request.get('from')}".encode("latin-1")
-        return blake2b(seen, key=self._secret, digest_size=8).hexdigest()
+        tag = self._tags.copy()
+        tag.update(f"{request.get('call-id')}\n{request.get('from')}".encode("latin-1"))
+        return tag.hexdigest()
 
     def is_known(self, key: str) -> bool:
         """Whether a request was here before, by branch, host and port of its top Via, a line each (17.2.3)."""

@@ -191,17 +191,17 @@ class PlainRequest(Request):
         match = self._match
         if match is None or body or status == 100:
             return super().response(status, reason, to_tag=to_tag, fields=fields, body=body)
-        to = match[12] if to_tag is None or match[14] is not None else f"{match[12]};tag={to_tag}"
-        repeated = [
-            (match.start(10), f"From: {match[10]}\r\n"),
-            (match.start(12), f"To: {to}\r\n"),
-            (match.start(15), f"Call-ID: {match[15]}\r\n"),
-            (match.start(16), f"CSeq: {match[16]}\r\n"),
-        ]
-        repeated.sort()
-        text = self._line + "\r\n" + "".join([line for _, line in repeated])
+        from_, to, tag, call_id, cseq = match.group(10, 12, 14, 15, 16)
+        if to_tag is not None and tag is None:
+            to = f"{to};tag={to_tag}"
+        start = match.start
+        if start(10) < start(12) < start(15) < start(16):
+            text = f"{self._line}\r\nFrom: {from_}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n"
+        else:
+            lines = ((10, f"From: {from_}"), (12, f"To: {to}"), (15, f"Call-ID: {call_id}"), (16, f"CSeq: {cseq}"))
+            text = "\r\n".join((self._line, *(line for _, line in sorted(lines, key=lambda line: start(line[0]))), ""))
         for name, value in fields:
-            text += write_line(name, value) + "\r\n"
+            text += f"{write_line(name, value)}\r\n"
         return PlainResponse(status, REASONS.get(status, "") if reason is None else reason, text)
 
 

@@ -160,7 +160,8 @@ class SipServer:
             absorbed = self.layer.absorb(octets, now)
             if absorbed is not None:
                 self._perform(absorbed)
-                self.keep_time()
+                if self.layer.timers.next < self._alarm.at:  # nobody else has anything to do with it
+                    self.keep_time()
                 return
         source = Hop(address[0], address[1], listener)
         try:
@@ -287,8 +288,8 @@ class SipServer:
     def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                hop = effect.address
-                self._senders[hop.listener](effect.octets, hop[:2])
+                host, port, listener = effect.address
+                self._senders[listener](effect.octets, (host, port))
             elif isinstance(effect, Requested):
                 self._requested(effect.transaction)
             elif isinstance(effect, Responded):

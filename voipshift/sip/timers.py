@@ -71,12 +71,14 @@ class Timers(Generic[Owner]):
         queues = self._queues.get(name)
         if queues is None:
             queues = self._queues[name] = {}
-        for queue in queues.values():
-            if owner in queue:
-                del queue[owner]
         found = queues.get(duration)
         if found is None:
             found = queues[duration] = OrderedDict()
+        if len(queues) > 1:
+            for queue in queues.values():
+                queue.pop(owner, None)
+        else:
+            found.pop(owner, None)
         found[owner] = deadline = now + duration
         if deadline < self.next:
             self.next = deadline
@@ -86,8 +88,7 @@ class Timers(Generic[Owner]):
         queues = self._queues.get(name)
         if queues is not None:
             for queue in queues.values():
-                if owner in queue:
-                    del queue[owner]
+                if queue.pop(owner, None) is not None:
                     return
 
     def stop_all(self, owner: Owner) -> None:
