@@ -34,7 +34,7 @@ class WatchTestCase(SipNetTestCase):
         self.patch(gateways, "Random", LastMoment)
         self.spare = Peer(self.network, SPARE, "spare")
         self.here = self.node(gateways=((GATEWAY, ("",)), (SPARE, ("",))), watch_interval_s=self.watch_interval_s)
-        self.calls = 0
+        self.calls = self.asked = 0
 
     def wait(self) -> None:
         """For the next time at which both are asked; what comes before is not looked at."""
@@ -131,6 +131,16 @@ class WatchTest(WatchTestCase):
                 peer.answer(asked, status)
             self.assertEqual(self.first(), expected)
 
+    def test_503_is_not_asked_again_at_once(self) -> None:
+        """It has no room; it is asked when its turn comes."""
+        options, other = self.ask()
+        self.spare.answer(other, 200)
+        for fields in ((), [("Retry-After", "0")]):
+            self.gateway.answer(options, 503, fields=fields)
+            self.assertEqual(self.gateway.words(), [])
+            options, other = self.ask()
+            self.spare.answer(other, 200)
+
     def test_retry_after_is_obeyed(self) -> None:
         """It is neither asked nor tried before, and tried as ever afterwards."""
         options, other = self.ask()
@@ -154,12 +164,27 @@ class WatchTest(WatchTestCase):
 
     def test_a_call_that_is_answered_503_asks_at_once(self) -> None:
         """It may have been about that call alone: the next one is tried there, unless OPTIONS is refused too."""
+        self.network.advance(ANSWER_S)
         self.invite()
         self.gateway.answer(self.gateway.asked("INVITE"), 503)
         self.gateway.asked("ACK")
         self.over()
         self.gateway.answer(self.gateway.asked("OPTIONS"), 503)
         self.assertEqual(self.first(), "spare")
+
+    def test_many_calls_that_are_answered_503_ask_once(self) -> None:
+        """Whoever has no room is not asked as often as he is called."""
+        self.network.advance(ANSWER_S)
+        for _ in range(5):
+            self.invite()
+            while self.gateway.heard:
+                asked = self.gateway.heard.pop(0)
+                assert isinstance(asked, Request)
+                if asked.method != "ACK":
+                    self.gateway.answer(asked, 503 if asked.method == "INVITE" else 200)
+                    self.asked += asked.method == "OPTIONS"
+            self.over()
+        self.assertEqual(self.asked, 1)
 
     def test_a_call_that_is_told_when_to_come_back(self) -> None:
         """503 with Retry-After: so long it is tried last, and not asked."""

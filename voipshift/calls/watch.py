@@ -7,6 +7,7 @@ is not watched is marked for half a minute.  Pure; transactions and timers are t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
@@ -92,7 +93,9 @@ class Watch:
         self._timers: Timers[Gateway | Try] = Timers()
         self._gateways: dict[Try, Gateway] = {}
         self._down: set[Try] = set()
+        #: Those that are being asked, and when each was asked last.
         self._asked: set[Try] = set()
+        self._last: dict[Try, float] = {}
         #: Those whose name leads nowhere.
         self._lost: set[Gateway] = set()
         #: Those that said when they will be back.
@@ -136,18 +139,19 @@ class Watch:
         retry_s = _retry_after(response)
         if retry_s:
             self._mark(there, "has no room", retry_s)
-        else:
+        elif self._now() - self._last.get(there, -math.inf) >= ANSWER_S:  # each of its calls may be refused
             self._ask_again(there)
 
     def answered(self, there: Try, response: Response) -> None:
         """It answered an OPTIONS."""
         if response.status < 200:
             return
-        self._asked.discard(there)
-        self._timers.stop(there, Timer.ANSWER.value)
         if response.status in ABSENT:
+            self._asked.add(there)  # though it may be a late answer: it is asked again when its turn comes
             self._mark(there, f"answers {response.status}", _retry_after(response))
         else:
+            self._asked.discard(there)
+            self._timers.stop(there, Timer.ANSWER.value)
             self._back(there)
             self._up(there, "answers again")
 
@@ -197,6 +201,7 @@ class Watch:
                 del self._gateways[there]
                 self._down.discard(there)
                 self._asked.discard(there)
+                self._last.pop(there, None)
                 self._waiting.discard(there)
                 self._timers.stop_all(there)
         for there in current:
@@ -209,6 +214,7 @@ class Watch:
         if gateway is None or there in self._asked or there in self._waiting:
             return
         self._asked.add(there)
+        self._last[there] = self._now()
         self._timers.start(there, Timer.ANSWER.value, ANSWER_S, self._now())
         hop = self._listeners.towards(there.address, there.transport, 0)
         place = self._listeners.places[hop.listener]
