@@ -133,6 +133,12 @@ class NameTest(GatewaysTestCase):
         self.assertEqual(self.names.looked_up, [self.PLACE])
         self.assertIsNone(here.look_up("sip:0301234@x"))
 
+    def test_a_call_does_not_wait_for_the_second_gateway(self) -> None:
+        """Its name is looked up all the same."""
+        here = self.gateways(Gateway(A), Gateway(CARRIER))
+        self.assertIsNone(here.look_up("sip:1@x"))
+        self.assertEqual(self.names.looked_up, [self.PLACE])
+
     def test_the_next_gateway_has_its_chance(self) -> None:
         """Of one with many addresses a few are tried."""
         self.names.tries[self.PLACE] = self.found

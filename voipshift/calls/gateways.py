@@ -60,7 +60,8 @@ class Gateways:
         return self._hosts
 
     def look_up(self, uri: str) -> Deferred[None] | None:
-        """Look up the names of the gateways that take a call; None where nothing need be looked up.
+        """Look up the names of the gateways that take a call; None where nothing need be waited for: a call does not
+        wait for the name of a gateway that is to be tried after one that is known.
 
         It never fails; who cancels it waits no longer.
         """
@@ -71,9 +72,15 @@ class Gateways:
         except ProtocolViolation:
             return None
         secure = _is_secure(uri)
-        route = self._plan.route(self._plan.number(wanted))
-        unknown = [_place(gateway, secure) for gateway in route if self._tries(gateway, secure) is None]
-        waiting = [self._names.look_up(place) for place in unknown]
+        waiting: list[Deferred[tuple[Try, ...]]] = []
+        somewhere = False
+        for gateway in self._plan.route(self._plan.number(wanted)):
+            tries = self._tries(gateway, secure)
+            if tries is None:
+                found = self._names.look_up(_place(gateway, secure))
+                if not somewhere:
+                    waiting.append(found)
+            somewhere = somewhere or bool(tries)
         return _all(waiting) if waiting else None
 
     def targets(self, uri: str) -> list[tuple[Target]]:
