@@ -26,6 +26,7 @@ transport = "udp"
 address = "127.0.0.1:{sip}"
 [sip]
 lease_s = {lease_s}
+redirect = "always"
 [group]
 listen = "127.0.0.1:{group}"
 key_file = "group.key"

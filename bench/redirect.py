@@ -12,7 +12,7 @@ requests, one after the other, in interleaved runs; the figures are medians of t
   answers 302; each 302 is acknowledged.  Both nodes count, and the primary's share is shown apart.  The processor is
   read again when the last lease has lapsed and the last transaction has ended, so that the whole life of an attempt
   counts, and what two nodes report to each other meanwhile.  The client does not follow the redirect: each lease
-  lapses, and the primary is told so.
+  lapses, and the primary is told so.  ``sip.redirect = "always"``, or it would be taken for one that cannot.
 - **kamailio**, where it is installed: one child answers 302 from ``ds_select_dst``.  It is stateless and asks nobody:
   not the same work, but the pace that clients know.  Each 302 is acknowledged.
 
