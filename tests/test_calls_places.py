@@ -138,6 +138,7 @@ class NameTest(GatewaysTestCase):
         here = self.gateways(Gateway(A), Gateway(CARRIER))
         self.assertIsNone(here.look_up("sip:1@x"))
         self.assertEqual(self.names.looked_up, [self.PLACE])
+        self.assertIsNotNone(here.look_up("sips:1@x"), "the first one has no TLS")
 
     def test_the_next_gateway_has_its_chance(self) -> None:
         """Of one with many addresses a few are tried."""

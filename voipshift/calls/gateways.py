@@ -75,6 +75,8 @@ class Gateways:
         waiting: list[Deferred[tuple[Try, ...]]] = []
         somewhere = False
         for gateway in self._plan.route(self._plan.number(wanted)):
+            if secure and not _may_be_secure(gateway):
+                continue
             tries = self._tries(gateway, secure)
             if tries is None:
                 found = self._names.look_up(_place(gateway, secure))
