@@ -35,6 +35,7 @@ from voipshift.calls.table import Call, CallTable
 from voipshift.calls.whereabouts import Whereabouts
 from voipshift.delegation.chain import Delegation
 from voipshift.delegation.collection import chain_of
+from voipshift.entropy import Entropy
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys
 from voipshift.group.bus import Bus
@@ -121,6 +122,7 @@ class Node(Service):
         self.identity = identity_of(settings, self.listeners)
 
         self._batch = Batch()
+        self._entropy = Entropy()
         self._ports: list[DatagramPort] = []
         self._sip_ports: list[DatagramPort] = []
         self._signalling: list[Signalling] = []
@@ -264,7 +266,7 @@ class Node(Service):
             find=Whereabouts(self.reception.find, terminating.gateways.look_up).find,
             identify_self=settings.sip.identify_self,
             now=now,
-            octets=os.urandom,
+            octets=self._entropy,
             recorder=self.records.recorder,
         )
         admits = self.reception.sources.admits
@@ -344,7 +346,7 @@ class Node(Service):
             members=[member for member in group.members if is_ip_address(member[0])],
             multicast=group.multicast,
             report_interval_s=group.report_interval_s,
-            random=os.urandom,
+            random=self._entropy,
             statement=self.standing.statement,
             heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
             left=self.members.leave,

@@ -215,7 +215,7 @@ class Chain:
         #: the nodes that were reached from here, in order
         self._tried: tuple[Load, ...] = ()
         #: the names of V
-        self._visited = {load.node for load in path}
+        self._visited = {load.node for load in path} if path else set()
         self._probed = False
 
     def begin(self) -> Deferred[Acceptance]:

@@ -35,8 +35,8 @@ LARGEST_REASON = 255
 _T = TypeVar("_T")
 
 
-#: One for all: making it costs more than packing an Ask.
-_packer = msgpack.Packer()
+#: One for all: making it costs more than packing an Ask; its buffer grows where a message is longer.
+_packer = msgpack.Packer(buf_size=4096)
 
 
 def pack(value: object) -> bytes:
