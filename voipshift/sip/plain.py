@@ -47,8 +47,7 @@ _PLAIN = re.compile(
     r")*\r\n",
     re.ASCII,
 ).match
-#: What a plain request has once; a repeated one is for the judge.
-_ONCE = ("\r\nFrom: ", "\r\nTo: ", "\r\nCall-ID: ", "\r\nCSeq: ")
+#: What a plain request may have once, and need not have; a repeated one is for the judge.
 _AT_MOST_ONCE = ("\r\nMax-Forwards: ", "\r\nContent-Length: ", "\r\nContent-Type: ", "\r\nUser-Agent: ")
 #: Fields that are asked for in each request and that a plain one does not have.
 _ABSENT = frozenset(("proxy-require", "require", "route", "record-route", "priority", "resource-priority"))
@@ -63,10 +62,15 @@ def parse_plain(octets: bytes) -> PlainRequest | None:
     if match is None:
         return None
     end = match.end()
-    count = text.count
-    for name in _ONCE:
-        if count(name, 0, end) != 1:
-            return None
+    first, last, count = text.find, match.start, text.count
+    # A group has what matched last: where that is not the first, or there is none, it is not once.
+    if (
+        first("\r\nFrom: ") + 8 != last(10)
+        or first("\r\nTo: ") + 6 != last(12)
+        or first("\r\nCall-ID: ") + 11 != last(15)
+        or first("\r\nCSeq: ") + 8 != last(16)
+    ):
+        return None
     for name in _AT_MOST_ONCE:
         if count(name, 0, end) > 1:
             return None
