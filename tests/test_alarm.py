@@ -91,6 +91,23 @@ class AlarmTest(SynchronousTestCase):
         self.assertEqual(len(self.rung), 2)
         self.assertEqual(self.alarm.at, 1.5)
 
+    def test_when_ringing_fails_it_rings_again(self) -> None:
+        """What failed is not due any more, and the rest must not wait for ever."""
+        failing = [True]
+
+        def ring(now: float) -> float:
+            if failing.pop():
+                raise ZeroDivisionError
+            return math.inf
+
+        alarm = Alarm(self.clock, ring)
+        failing.insert(0, False)
+        alarm.no_later_than(1.0)
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 1.0)
+        self.assertAlmostEqual(alarm.at, 1.0 + REST_S)
+        self.clock.advance(2 * REST_S)
+        self.assertEqual((failing, alarm.at), ([], math.inf))
+
     def test_stopped_it_never_rings(self) -> None:
         """Nothing is scheduled then, and stopping twice does no harm."""
         self.alarm.no_later_than(1.0)

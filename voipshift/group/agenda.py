@@ -1,8 +1,8 @@
 """What is to be done later, in order of time: all the deadlines of one door behind one timer.
 
-An entry is never taken out: what it was for may be over when its time comes, and it finds that out itself.  An ask
-lives for a millisecond and its first deadline is fifty away, so that is cheaper than a heap that can be searched.
-Pure.
+An entry is never taken out: what it was for may be over when its time comes, and it finds that out itself.  That is
+for what there is little of; asks, of which there are thousands a second, keep their own deadlines
+(:mod:`voipshift.group.asks`).  Pure.
 """
 
 from __future__ import annotations
