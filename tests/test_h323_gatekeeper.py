@@ -299,8 +299,8 @@ class ResourceTests(RasTestCase):
         self.assertEqual(self.node.pass_time(RESOURCES_S), [self.rai(3, 0, True)])
 
     def test_asked(self) -> None:
-        """An IRQ of a neighbour is answered; of anybody else not at all."""
-        request = InfoRequest(5, 0, NEIGHBOUR)
+        """An IRQ of a neighbour is answered, to the neighbour whatever address it names; of anybody else not at all."""
+        request = InfoRequest(5, 0, PHONE)
         sent = self.node.ask(request, NEIGHBOUR)
         answer = InfoRequestResponse(5, NODE, "one", RAS, (FRONT,), capacity=CallCapacity(10, 4))
         self.assertEqual(sent, [(answer, NEIGHBOUR)])

@@ -155,9 +155,8 @@ class Gatekeeper:
             self.counts[violation.reason] += 1
             return
         to = source
-        if isinstance(request, (admission.LocationRequest, resources.InfoRequest)) and self._neighbours.knows(
-            source[0]
-        ):
+        # Nothing but an LRQ is answered elsewhere: an IRQ goes no further, and who forges one would choose whom to hit.
+        if isinstance(request, admission.LocationRequest) and self._neighbours.knows(source[0]):
             to = request.reply_address or source
         asked = Asked(self, request, source, to)
         known = self._answers.get(asked.key)
