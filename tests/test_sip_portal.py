@@ -21,6 +21,20 @@ class AnsweredByTheNodeTest(SipNetTestCase):
         self.assertEqual(answer.get("Accept"), "application/sdp")
         self.assertIsNotNone(answer.to_tag)
 
+    def test_a_stranger_gets_no_more_than_twice_what_he_sent(self) -> None:
+        """A request that somebody may have forged is answered without what could be left out; a longer one in full."""
+        self.node(trusted=())
+        short = (
+            b"OPTIONS sip:192.0.2.1 SIP/2.0\r\nv:SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK%d\r\nf:<sip:a@b>;tag=1\r\n"
+            b"t:<sip:b@b>\r\ni:c%d\r\nCSeq:1 OPTIONS\r\n%b\r\n"
+        )
+        for number, more, told in ((1, b"", False), (2, b"X: " + bytes(b"x" * 300) + b"\r\n", True)):
+            asked = short % (number, number, more)
+            self.phone.say(asked, HERE)
+            answer = self.phone.told(200, "OPTIONS")
+            self.assertEqual(answer.has("Allow"), told)
+            self.assertLessEqual(len(answer.octets()), 2 * len(asked))
+
     def test_options_is_answered_200_while_somebody_has_room(self) -> None:
         """A full node whose group has room stays in service."""
         node = self.node(limit=0)

@@ -1,7 +1,8 @@
 """The final responses that a node gives by itself, as user agent server and redirect server (RFC 3261 section 8.2).
 
-A refusal is not repeated unless the client asks again, and says when to come back only to the client itself.  No socket
-and no clock in here.
+A refusal is not repeated unless the client asks again, and says when to come back only to the client itself.  To a
+stranger whose request is short nothing is said that could be left out (:mod:`voipshift.sip.gain`).  No socket and no
+clock in here.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from voipshift.sip.gain import is_bounded
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 
 #: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
 #: has, so that clients do not come back all at once.
 RETRY_AFTER_S = ("3", "4", "5", "6", "7")
+#: Responses that say nothing without their fields.
+REDIRECTIONS = range(300, 400)
 
 
 class Answers:
@@ -24,6 +28,7 @@ class Answers:
     :param refuse: sends one that is not repeated unless the client asks again
     :param keep: takes over a response that another node has sent
     :param tag: the To tag of a response to a request
+    :param trusts: whether an address is no stranger's
     :param draw: a number from 0 to 1
     :ivar counts: final responses, by status
     """
@@ -35,12 +40,14 @@ class Answers:
         refuse: Callable[[ServerTransaction, Response], None],
         keep: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
+        trusts: Callable[[str], bool],
         draw: Callable[[], float],
     ) -> None:
         self._respond = respond
         self._refuse = refuse
         self._keep = keep
         self._tag = tag
+        self._trusts = trusts
         self._draw = draw
         self.counts: Counter[int] = Counter()
 
@@ -55,6 +62,9 @@ class Answers:
         self.counts[status] += 1
         request = transaction.request
         response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
+        optional = fields and status not in REDIRECTIONS
+        if optional and not self._trusts(transaction.source.host) and not is_bounded(request, response):
+            response = request.response(status, reason, to_tag=self._tag(request))
         if status < 400:
             self._respond(transaction, response)
         else:

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.auth import Authenticator, Party, Secrets, Users, Verdict
 from voipshift.sip.digest import Credentials
+from voipshift.sip.gain import is_bounded
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, TelUri, scheme_of, unescape
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-#: A stranger's request gets at most so many times its own octets back.
-MOST_GAIN = 2
 #: The host of a From that hides who calls (RFC 3323 section 4.1.1.3).
 ANONYMOUS_HOST = "anonymous.invalid"
 
@@ -140,11 +139,10 @@ class Gate:
 
     def _challenge(self, transaction: ServerTransaction, party: Party, *, stale: bool = False) -> None:
         request = transaction.request
-        most = MOST_GAIN * _octets_as_it_came(request)
         fields = list(self._authenticator.challenge(party, self._now(), stale=stale))
         while fields:
             response = request.response(party.status, to_tag=self._tag(request), fields=fields)
-            if len(response.octets()) <= most:
+            if is_bounded(request, response):
                 self._respond(transaction, response)
                 return
             fields.pop()
@@ -165,14 +163,3 @@ def _is_from(request: Request, username: str) -> bool:
     parsed = SipUri.parse(uri)
     user = unescape(parsed.user or "")
     return user == username or (user.lower() == "anonymous" and parsed.host == ANONYMOUS_HOST)
-
-
-def _octets_as_it_came(request: Request) -> int:
-    """The length of a request without what the node itself has written into it: received, rport, Content-Length."""
-    written = 0 if request.has("Content-Length") else len("Content-Length: 0\r\n")
-    said = request.via.parameters
-    if "received" in said:
-        written += len(f";received={said['received']}")
-    if said.get("rport"):
-        written += len(f"={said['rport']}")
-    return len(request.octets()) - written
