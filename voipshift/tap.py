@@ -126,7 +126,7 @@ class Node(Service):
         self._ports: list[DatagramPort] = []
         self._sip_ports: list[DatagramPort] = []
         self._signalling: list[Signalling] = []
-        self.h323: h225.Part = h225.Absent()
+        self.h323: h225.Side = h225.Absent()
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
         self._terminating = terminating = gateways.terminating(
             settings, reactor, self.sip, self.listeners, self._is_ours
@@ -141,7 +141,7 @@ class Node(Service):
             settings,
             occupied=lambda: len(self.table) + len(self.leases),
             octets=self._octets,
-            clients=lambda: self.reception.registrations + self.streams.accepted,
+            clients=lambda: self.reception.registrations + self.streams.accepted + self.h323.accepted,
             accepted=lambda: self.delegation.counts["accepted"],
             now=now(),
         )

@@ -192,6 +192,11 @@ class Server:
     def __len__(self) -> int:
         return len(self._lines)
 
+    @property
+    def accepted(self) -> int:
+        """How many of the connections others have opened."""
+        return self._per_host.total()
+
     # Opening and closing.
 
     def serve(self, relay: Relay) -> None:

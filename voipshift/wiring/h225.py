@@ -54,6 +54,13 @@ class Part(Protocol):
     def stop(self) -> Deferred[None] | None: ...
 
 
+class Side(Part, Protocol):
+    """A part that others open connections to."""
+
+    @property
+    def accepted(self) -> int: ...
+
+
 class Both:
     """Call signalling, and RAS.
 
@@ -61,7 +68,7 @@ class Both:
     :param ras: the gatekeeper at its port
     """
 
-    def __init__(self, server: Part, ras: Part) -> None:
+    def __init__(self, server: Side, ras: Part) -> None:
         self._server = server
         self._ras = ras
 
@@ -69,6 +76,11 @@ class Both:
     def octets(self) -> int:
         """In and out."""
         return self._server.octets + self._ras.octets
+
+    @property
+    def accepted(self) -> int:
+        """How many connections others have opened."""
+        return self._server.accepted
 
     def start(self) -> None:
         """Begin to listen."""
@@ -85,6 +97,7 @@ class Absent:
     """The H.323 side of a node that has none, or the RAS of one that is no gatekeeper."""
 
     octets = 0
+    accepted = 0
 
     def start(self) -> None:
         """There is nothing to start."""
@@ -99,7 +112,7 @@ def call_signalling(
     rooms: Rooms,
     answered: Callable[[Call], None],
     closed: Callable[[Call], None],
-) -> Part:
+) -> Side:
     """The H.323 side of a node, its ports bound.
 
     :param answered: told of each call that is answered
