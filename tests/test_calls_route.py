@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.calls.route import Routing, address_of, addresses, contact_of, reach, suit_strict_router, uri_of
+from voipshift.calls.route import (
+    MAX_NAMED,
+    Routing,
+    address_of,
+    addresses,
+    contact_of,
+    reach,
+    suit_strict_router,
+    uri_of,
+)
 from voipshift.calls.table import Call, End
 from voipshift.errors import ProtocolViolation
 from voipshift.group.keys import Keys
@@ -176,6 +185,12 @@ class ValueTest(SynchronousTestCase):
             self.assertEqual(address_of(value), expected, value)
         self.assertEqual(addresses(["*", "<sip:192.0.2.1>", "<sip:name>"]), (("192.0.2.1", 5060),))
         self.assertIsNone(uri_of("<mailto:x@y>"))
+
+    def test_a_value_is_looked_at_once(self) -> None:
+        """But for a long one, so that nobody fills the memory with it."""
+        self.assertIs(uri_of("<sip:a@192.0.2.1>"), uri_of("<sip:a@192.0.2.1>"))
+        long = f"<sip:{'a' * MAX_NAMED}@192.0.2.1>"
+        self.assertIsNot(uri_of(long), uri_of(long))
 
     def test_a_contact(self) -> None:
         """The first one's URI, or None."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
+from typing import TypeVar
 
 from voipshift.calls.dialogs import Dialogs, End
 from voipshift.errors import ProtocolViolation
@@ -20,8 +21,13 @@ from voipshift.sip.seals import Seals
 from voipshift.sip.transaction import Hop
 from voipshift.sip.uri import SipUri, is_ip_address
 
-#: The longest Contact or Record-Route whose host name is looked up; they are looked at again and again.
+#: The longest Contact or Record-Route whose host name is looked up, and whose meaning is remembered.
 MAX_NAMED = 512
+#: Values whose meaning is remembered: each request of a call has those of the one before, and each call of a gateway
+#: those of the last one.
+MAX_REMEMBERED = 1000
+
+_T = TypeVar("_T")
 
 
 def not_a_party() -> ProtocolViolation:
@@ -32,6 +38,17 @@ def not_a_party() -> ProtocolViolation:
     return ProtocolViolation("Not A Party Of This Call", 403)
 
 
+def _remembered(look: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Look at the same value once."""
+    known = lru_cache(MAX_REMEMBERED)(look)
+
+    def remembered(value: str) -> _T:
+        return known(value) if len(value) <= MAX_NAMED else look(value)
+
+    return remembered
+
+
+@_remembered
 def uri_of(value: str) -> SipUri | None:
     """The SIP URI of a Contact, Route or Record-Route value; None for ``*``, another scheme, or one that cannot be
     read.
@@ -42,6 +59,7 @@ def uri_of(value: str) -> SipUri | None:
         return None
 
 
+@_remembered
 def address_of(value: str) -> Address | None:
     """The IP address and port of such a value; None where it has a host name, which the node does not look up here."""
     uri = uri_of(value)
@@ -56,9 +74,12 @@ def addresses(values: Iterable[str]) -> tuple[Address, ...]:
 def contact_of(message: Message) -> str | None:
     """The URI of a message's first Contact, the remote target of its dialog (section 12.1); None without one."""
     values = message.values("Contact")
-    if not values:
-        return None
-    uri = uri_of(values[0])
+    return _target_of(values[0]) if values else None
+
+
+@_remembered
+def _target_of(value: str) -> str | None:
+    uri = uri_of(value)
     return None if uri is None else str(uri)
 
 
@@ -193,11 +214,11 @@ def name_of(end: End) -> Place | None:
     if end.behind_nat and not end.route:
         return None
     value = end.route[0] if end.route else f"<{end.target}>"
-    return _named_again(value) if len(value) <= MAX_NAMED else None
+    return _place_of(value) if len(value) <= MAX_NAMED else None
 
 
-@lru_cache(maxsize=1000)
-def _named_again(value: str) -> Place | None:
+@_remembered
+def _place_of(value: str) -> Place | None:
     uri = uri_of(value)
     place = None if uri is None else Place.of(uri)
     return None if place is None or is_ip_address(place.host) else place
