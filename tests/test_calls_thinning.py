@@ -41,7 +41,7 @@ class ThinningTests(SipNetTestCase):
         via.parameters.clear()
         via.parameters.update(parameters)
         response.remove_first_value("Via")
-        response.push_via(via)
+        response.push_via(str(via), via.branch)
         self.gateway.say(response, HERE)
 
     def told(self, percent: int, validity_ms: int = 2000, sequence: float = 1.0) -> None:

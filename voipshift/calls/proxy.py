@@ -411,7 +411,7 @@ class Proxy:
             suit_strict_router(request)
         branch = f"{MAGIC_COOKIE}{self._octets(8).hex()}{loop_digest(request)}{loop}"
         said = f"{branch};{self._seals.mark(request, branch)}" if marked else branch
-        request.prepend("Via", self._listeners.via(listener, said + offer))
+        request.push_via(self._listeners.via(listener, said + offer), branch)
         return request
 
     def _spirals(self, request: Request) -> bool:

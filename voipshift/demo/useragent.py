@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
-from voipshift.sip.grammar import MAGIC_COOKIE, Via
+from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.layer import (
     Acknowledged,
     Cancelled,
@@ -30,7 +30,7 @@ from voipshift.sip.layer import (
     TransactionLayer,
 )
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
-from voipshift.sip.uri import SipUri
+from voipshift.sip.uri import SipUri, host_port
 
 
 class Core(Protocol):
@@ -146,8 +146,8 @@ class UserAgent:
         return self._layer.timers.next
 
     def _stamp(self, request: Request) -> None:
-        branch = {"branch": MAGIC_COOKIE + token(), "rport": None}
-        request.push_via(Via("UDP", *self.address, branch))
+        branch = MAGIC_COOKIE + token()
+        request.push_via(f"SIP/2.0/UDP {host_port(self.address)};branch={branch};rport", branch)
 
 
 def token() -> str:

@@ -27,7 +27,7 @@ class Message:
     :ivar body: octets; set it together with its Content-Length through :meth:`set_body`
     """
 
-    __slots__ = ("_cseq", "_first", "_from", "_to", "_via", "body", "fields")
+    __slots__ = ("_branch", "_cseq", "_first", "_from", "_to", "_via", "body", "fields")
 
     def __init__(self, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None) -> None:
         self.fields = fields
@@ -35,6 +35,7 @@ class Message:
         #: The first line of each key; made when somebody asks.
         self._first = first
         self._via: Via | None = None
+        self._branch: str | None = None
         self._cseq: tuple[int, str] | None = None
         self._from: NameAddr | re.Match[str] | None = None
         self._to: NameAddr | re.Match[str] | None = None
@@ -74,6 +75,11 @@ class Message:
         if self._via is None:
             self._via = Via.parse(self.get("via") or "")
         return self._via
+
+    @property
+    def branch(self) -> str:
+        """The branch of the top Via, empty where there is none."""
+        return self._branch or self.via.branch
 
     def has_via_parameter(self, name: str) -> bool:
         """Say whether the top Via has a parameter."""
@@ -163,10 +169,10 @@ class Message:
         self.fields.insert(len(self.fields) if place is None else place, (key, line))
         self._changed(key, line)
 
-    def push_via(self, via: Via) -> None:
-        """Put our own Via on top."""
-        self.prepend("Via", str(via))
-        self._via = via
+    def push_via(self, via: str, branch: str) -> None:
+        """Put our own Via on top, which has that branch."""
+        self.prepend("Via", via)
+        self._branch = branch
 
     def remove(self, name: str) -> None:
         """Take all fields of that name away."""
@@ -219,7 +225,8 @@ class Message:
         other.body = self.body
         other._first = None if self._first is None else self._first.copy()
         # These are values that nobody changes.
-        other._via, other._cseq, other._from, other._to = self._via, self._cseq, self._from, self._to
+        other._via, other._branch = self._via, self._branch
+        other._cseq, other._from, other._to = self._cseq, self._from, self._to
         return other
 
     def _index(self) -> dict[str, str]:
@@ -241,7 +248,7 @@ class Message:
             else:
                 self._first[key] = line
         if key == "via":
-            self._via = None
+            self._via = self._branch = None
         elif key == "cseq":
             self._cseq = None
         elif key == "from":

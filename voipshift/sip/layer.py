@@ -180,7 +180,7 @@ class TransactionLayer:
 
     def receive_response(self, response: Response, source: Hop, now: float) -> list[Effect]:
         """A response arrived."""
-        transaction = self._clients.get(f"{response.via.branch}\n{response.cseq[1]}")
+        transaction = self._clients.get(response.transaction_key)
         if transaction is None:
             return [StrayResponse(response, source)]
         move = transaction.take(_input_of(response.status))
@@ -280,7 +280,7 @@ class TransactionLayer:
         self, request: Request, destination: Hop, now: float, *, reliable: bool = False
     ) -> tuple[ClientTransaction, list[Effect]]:
         """Send a request, which has its Via on top and is not changed any more.  An ACK has no transaction."""
-        key = f"{request.via.branch}\n{request.method}"
+        key = f"{request.branch}\n{request.method}"
         transaction = ClientTransaction(key, request, destination, reliable)
         transaction.sent = octets = request.octets()
         self._clients[key] = transaction
@@ -301,7 +301,7 @@ class TransactionLayer:
 
     def client_of(self, request: Request) -> ClientTransaction | None:
         """The transaction in which a request of ours was sent, while it waits for its final response."""
-        transaction = self._clients.get(f"{request.via.branch}\n{request.method}")
+        transaction = self._clients.get(f"{request.branch}\n{request.method}")
         return transaction if transaction is not None and transaction.state.undecided else None
 
     def undeliverable(self, transaction: ClientTransaction, now: float) -> list[Effect]:
@@ -437,6 +437,6 @@ def _follower(invite: Request, method: str) -> Request:
     kept = ("max-forwards", "from", "to", "call-id", "route")
     fields = [field for field in invite.fields if field[0] in kept]
     follower = Request(method, invite.uri, fields)
-    follower.push_via(invite.via)
+    follower.push_via(str(invite.via), invite.branch)
     follower.add("CSeq", f"{invite.cseq[0]} {method}")
     return follower

@@ -209,6 +209,11 @@ class Response(Message):
     def start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
 
+    @property
+    def transaction_key(self) -> str:
+        """What a response and its request have in common (17.1.3)."""
+        return f"{self.branch}\n{self.cseq[1]}"
+
     def copy(self) -> Response:
         """The same response, to be changed."""
         return self._copy_to(Response(self.status, self.reason, []))

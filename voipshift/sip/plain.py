@@ -94,7 +94,7 @@ class PlainRequest(Request):
         self._target = SipUri(user, host, None if port is None else int(port))
         self.body = body
         self._match: re.Match[str] | None = match
-        self._via = self._cseq = self._from = self._to = None
+        self._via = self._branch = self._cseq = self._from = self._to = None
 
     if not TYPE_CHECKING:
 
@@ -222,7 +222,7 @@ class PlainResponse(Response):
         self.reason = reason
         self.body = b""
         self._text: str | None = text
-        self._via = self._cseq = self._from = self._to = None
+        self._via = self._branch = self._cseq = self._from = self._to = None
 
     if not TYPE_CHECKING:
 
