@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from tests.simulated_network import Agenda, Network
 from tests.simulated_node import DOOR, REPORT_INTERVAL_S, Broken, Node
-from voipshift.balance.rule import Rule
+from voipshift.balance.rule import SEED, Rule
 from voipshift.delegation.chain import StartChain
 from voipshift.delegation.polling import Poll
 from voipshift.errors import Refused
@@ -67,7 +67,7 @@ class Group:
         limits: list[float],
         *,
         seed: int = 1,
-        rule: Rule = Rule.SEED,
+        rule: Rule = SEED,
         rate: float = math.inf,
         collect: Callable[[Poll], StartChain | None] = lambda poll: None,
         multicast: bool = False,

@@ -13,7 +13,7 @@ from voipshift.balance.factors import Factors
 from voipshift.balance.members import Members
 from voipshift.balance.policy import Formula, Policy, Region, Selection, Service
 from voipshift.balance.reason import Reason
-from voipshift.balance.rule import Ask, Rule, decide
+from voipshift.balance.rule import SEED, Ask, decide
 from voipshift.balance.workload import Workload
 from voipshift.node import FULL, CallAttempt, Load, NodeIdentity
 
@@ -129,7 +129,7 @@ class DecisionTests(SynchronousTestCase):
     def decide(self, selection: Selection | None) -> Reason | Ask:
         """The rule, at an entry."""
         return decide(
-            Rule.SEED,
+            SEED,
             door=DOOR,
             visited=(),
             hops=0,

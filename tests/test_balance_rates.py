@@ -13,7 +13,7 @@ from voipshift.balance.factors import UNTOLD
 from voipshift.balance.members import Members
 from voipshift.balance.rates import Offered, Rates
 from voipshift.balance.reason import Reason
-from voipshift.balance.rule import Ask, Rule, decide
+from voipshift.balance.rule import SEED, Ask, decide
 from voipshift.balance.workload import Workload
 from voipshift.node import DRAINING, FULL, Load, NodeIdentity
 
@@ -73,7 +73,7 @@ class RuleTests(SynchronousTestCase):
         outcomes: Counter[str] = Counter()
         for _ in range(times):
             decision = decide(
-                Rule.SEED,
+                SEED,
                 door=DOOR,
                 visited=(),
                 hops=hops,

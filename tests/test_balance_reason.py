@@ -9,18 +9,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance.members import Members
 from voipshift.balance.reason import SENTENCES, Reason, sentence_of
-from voipshift.balance.rule import Ask, Rule, decide
+from voipshift.balance.rule import EVEN, SEED, Ask, Rule, decide
 from voipshift.balance.workload import Workload
 from voipshift.node import FULL, Load, NodeIdentity
 
 #: What calls of ten there are here, what the members have, how the attempt stands; and the reason.
 CASES = [
     (0, {"b": 0}, {}, Reason.BELOW_THRESHOLD),
-    (5, {"b": 5}, {"rule": Rule.EVEN}, Reason.NOBODY_EMPTIER),
-    (5, {}, {"rule": Rule.EVEN}, Reason.NOBODY_LEFT),
+    (5, {"b": 5}, {"rule": EVEN}, Reason.NOBODY_EMPTIER),
+    (5, {}, {"rule": EVEN}, Reason.NOBODY_LEFT),
     (5, {"b": 0}, {"hops": 3, "resumed": True}, Reason.NOBODY_LEFT),
     (10, {"b": 5}, {}, Reason.FULL),
-    (5, {"b": 0}, {"rule": Rule.EVEN}, Reason.ANOTHER_EMPTIER),
+    (5, {"b": 0}, {"rule": EVEN}, Reason.ANOTHER_EMPTIER),
     (10, {"b": 10, "c": 10}, {}, Reason.ALL_FULL),
     (10, {"b": 5}, {"hops": 3}, Reason.HOP_LIMIT),
     (10, {"b": 5}, {"hops": 1, "visited": "b"}, Reason.NOBODY_TO_ASK),
@@ -35,7 +35,7 @@ class ReasonTests(SynchronousTestCase):
         calls: int,
         members: dict[str, int],
         *,
-        rule: Rule = Rule.SEED,
+        rule: Rule = SEED,
         hops: int = 0,
         visited: str = "",
         resumed: bool = False,

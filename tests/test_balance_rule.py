@@ -11,7 +11,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance.members import Member, Members
-from voipshift.balance.rule import Ask, Rule, anywhere, decide
+from voipshift.balance.rule import EVEN, SEED, Ask, Rule, anywhere, decide
 from voipshift.balance.workload import Workload
 from voipshift.node import DRAINING, FULL, Load, NodeIdentity
 
@@ -40,7 +40,7 @@ class RuleTestCase(SynchronousTestCase):
 
     def decide(
         self,
-        rule: Rule = Rule.SEED,
+        rule: Rule = SEED,
         visited: Container[str] = (),
         hops: int = 0,
         *,
@@ -67,7 +67,7 @@ class RuleTestCase(SynchronousTestCase):
             return decision.member.name + "?" * decision.probe
         return "accept" if decision.accepts else "refuse"
 
-    def drawn(self, rule: Rule = Rule.SEED, times: int = 3000, **how: object) -> Counter[str]:
+    def drawn(self, rule: Rule = SEED, times: int = 3000, **how: object) -> Counter[str]:
         return Counter(self.decide(rule, **how) for _ in range(times))  # type: ignore[arg-type]
 
 
@@ -126,20 +126,20 @@ class AcceptTests(RuleTestCase):
         self.hear("b", 0, capacity=100)
         for calls, decision in [(0, "accept"), (2, "accept"), (3, "b"), (9, "b"), (10, "b")]:
             self.calls = calls
-            self.assertEqual(self.decide(Rule.EVEN), decision, calls)
+            self.assertEqual(self.decide(EVEN), decision, calls)
 
     def test_an_asked_member_with_room_accepts(self) -> None:
         """An attempt that was forwarded once is taken wherever there is room, under any rule."""
         self.hear("b", 0, capacity=1000)
         self.calls = 9
-        for rule in (Rule.SEED, Rule.EVEN, Rule(theta=0.0, delta=0.0)):
+        for rule in (SEED, EVEN, Rule(theta=0.0, delta=0.0)):
             self.assertEqual(self.decide(rule, {"c"}, 1), "accept")
 
     def test_an_entry_that_goes_on_compares_again(self) -> None:
         """After a refusal the entry goes on at line 5: it does not accept just because somebody was visited."""
         self.hear("b", 0, capacity=100)
         self.calls = 5
-        self.assertEqual(self.decide(Rule.EVEN, {"c"}, 1, resumed=True), "b")
+        self.assertEqual(self.decide(EVEN, {"c"}, 1, resumed=True), "b")
 
 
 class CandidateTests(RuleTestCase):
@@ -179,7 +179,7 @@ class CandidateTests(RuleTestCase):
         """With as many nodes visited as allowed nobody more is asked: accept if there is room, else refuse."""
         self.hear("b", 0)
         for limit in (1, 3, 5):
-            rule = replace(Rule.SEED, hop_limit=limit)
+            rule = replace(SEED, hop_limit=limit)
             self.assertEqual(self.decide(rule, {"x"}, limit - 1), "b")
             self.assertEqual(self.decide(rule, {"x"}, limit), "refuse")
             self.calls = 9
@@ -189,13 +189,13 @@ class CandidateTests(RuleTestCase):
     def test_with_room_and_nobody_to_ask_it_accepts(self) -> None:
         """The even rule keeps the call when there is no candidate."""
         self.calls = 9
-        self.assertEqual(self.decide(Rule.EVEN), "accept")
+        self.assertEqual(self.decide(EVEN), "accept")
 
     def test_with_room_nobody_believed_full_is_asked(self) -> None:
         """A node with room never sends a call to one believed full."""
         self.calls = 9
         self.hear("b", 10)
-        self.assertEqual(self.decide(Rule.EVEN), "accept")
+        self.assertEqual(self.decide(EVEN), "accept")
         self.assertEqual(self.decide(Rule(theta=0.0, delta=0.0)), "accept")
 
     def test_a_member_without_capacity_is_never_asked(self) -> None:
@@ -209,7 +209,7 @@ class CandidateTests(RuleTestCase):
         """A limit of 0 accepts nothing and asks on."""
         self.workload = Workload(ongoing_calls=0, calls_per_second=math.inf, occupied=lambda: 0, now=0.0)
         self.hear("b", 9)
-        for rule in (Rule.SEED, Rule.EVEN):
+        for rule in (SEED, EVEN):
             self.assertEqual(self.decide(rule), "b")
 
 
@@ -250,7 +250,7 @@ class DrawTests(RuleTestCase):
 
     def test_lowest_takes_the_least_occupied(self) -> None:
         """``lowest`` asks the least occupied, not the one with most free slots; equals are drawn."""
-        rule = replace(Rule.SEED, choose="lowest")
+        rule = replace(SEED, choose="lowest")
         self.hear("big", 500, capacity=1000)
         self.hear("b", 3)
         self.assertEqual(self.drawn(rule, times=50), {"b": 50})
@@ -299,7 +299,7 @@ class DeadBandTests(RuleTestCase):
         self.hear("b", 27, capacity=1000)
         always = Rule(theta=0.0, delta=0.0)
         self.assertEqual(self.decide(always), "b")
-        self.assertEqual(self.decide(Rule.EVEN), "accept")
+        self.assertEqual(self.decide(EVEN), "accept")
         self.calls = 28
         self.assertEqual(self.decide(always), "accept")
 
@@ -307,7 +307,7 @@ class DeadBandTests(RuleTestCase):
         """A full node asks whoever is believed to have a slot."""
         self.calls = 10
         self.hear("b", 9)
-        self.assertEqual(self.decide(Rule.EVEN), "b")
+        self.assertEqual(self.decide(EVEN), "b")
 
 
 class RateTests(RuleTestCase):

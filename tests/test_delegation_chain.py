@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
-from voipshift.balance.rule import Rule
+from voipshift.balance.rule import EVEN, SEED
 from voipshift.balance.workload import Workload
 from voipshift.delegation.chain import RETURN_S, Delegation
 from voipshift.errors import NoAnswer, Refused
@@ -59,7 +59,7 @@ def accepted_by(*visited: Load, doors: dict[str, tuple[str, int]] = SIP) -> Acce
 class DelegationTestCase(SynchronousTestCase):
     """Node a with two slots, by the seed's rule."""
 
-    rule = Rule.SEED
+    rule = SEED
 
     def setUp(self) -> None:
         """Both slots are free, nobody else is known, and it is time 0."""
@@ -427,7 +427,7 @@ class HereAloneTests(DelegationTestCase):
 class EvenTests(DelegationTestCase):
     """The same chain by the even rule."""
 
-    rule = Rule.EVEN
+    rule = EVEN
 
     def test_with_room_it_still_asks_an_emptier_one(self) -> None:
         """Above theta the call goes to a member that is emptier by more than the dead band."""

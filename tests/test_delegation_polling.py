@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.test_delegation_chain import ATTEMPT, DelegationTestCase, accepted_by, said
-from voipshift.balance.rule import Rule
+from voipshift.balance.rule import SEED
 from voipshift.delegation.polling import polling
 from voipshift.errors import Refused
 
@@ -46,7 +46,7 @@ class PollingTests(DelegationTestCase):
 
     def test_the_fresh_loads_decide(self) -> None:
         """B was the emptier one, and has filled up since it reported."""
-        self.delegation.rule = replace(Rule.SEED, choose="lowest")
+        self.delegation.rule = replace(SEED, choose="lowest")
         placed = self.delegation.place(ATTEMPT)
         self.assertEqual(self.polls[0][:2], (["b", "c"], 0.1))
         self.assertEqual(self.asks.sent, [])

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulated_node import DEADLINE_S, LEASE_S, REPORT_INTERVAL_S, Node
 from tests.simulation import Client, Group
-from voipshift.balance.rule import Rule
+from voipshift.balance.rule import EVEN, SEED, Rule
 from voipshift.delegation.chain import StartChain
 from voipshift.delegation.polling import Poll, polling
 from voipshift.delegation.racing import racing
@@ -23,7 +23,7 @@ from voipshift.errors import Refused
 from voipshift.node import Acceptance
 
 ALWAYS = Rule(theta=0.0, delta=0.0)
-LOWEST = replace(Rule.SEED, choose="lowest")
+LOWEST = replace(SEED, choose="lowest")
 STORM_S = 40.0
 
 #: How a node's attempts go their way, given its poll.
@@ -64,7 +64,7 @@ def storm(seed: int, collect: Collect = by_reports) -> Group:
     group = Group(
         limits,
         seed=seed,
-        rule=random.choice([Rule.SEED, Rule.EVEN, LOWEST, ALWAYS]),
+        rule=random.choice([SEED, EVEN, LOWEST, ALWAYS]),
         rate=random.choice([math.inf, 3.0]),
         collect=collect,
         multicast=seed % 3 == 0,
@@ -166,7 +166,7 @@ class AnySeedTests(SynchronousTestCase):
 class SmallGroupTestCase(SynchronousTestCase):
     """A group without any loss, whose every call is known."""
 
-    def group(self, *limits: float, rule: Rule = Rule.SEED, seed: int = 1, delay_s: float = 0.001) -> Group:
+    def group(self, *limits: float, rule: Rule = SEED, seed: int = 1, delay_s: float = 0.001) -> Group:
         group = Group(list(limits), rule=rule, seed=seed, delay_s=(delay_s, delay_s))
         group.settle()
         return group
@@ -205,7 +205,7 @@ class PlacingTests(SmallGroupTestCase):
     def test_the_last_slots_are_found_from_any_entry(self) -> None:
         """Whichever node the clients know, the group takes as many calls as it has slots, for many seeds."""
         for seed in range(10):
-            group = self.group(1, 2, 3, seed=seed, rule=(Rule.SEED, Rule.EVEN, LOWEST, ALWAYS)[seed % 4])
+            group = self.group(1, 2, 3, seed=seed, rule=(SEED, EVEN, LOWEST, ALWAYS)[seed % 4])
             entries = [f"n{Random(seed + index).randrange(3)}" for index in range(7)]
             clients = self.calls(group, *entries)
             self.assertEqual([client.outcome for client in clients], ["carried"] * 6 + ["refused"], seed)
@@ -228,13 +228,13 @@ class PlacingTests(SmallGroupTestCase):
     def test_the_even_rule_is_even(self) -> None:
         """Sixty per cent of four equal servers, all arriving at one: even spreads them, seed fills the primary."""
         spread = {}
-        for rule in (Rule.EVEN, Rule.SEED):
+        for rule in (EVEN, SEED):
             group = self.group(20, 20, 20, 20, rule=rule)
             self.calls(group, *["n0"] * 48, gap_s=0.2)
             spread[rule] = [len(node.calls) for node in group.nodes.values()]
             self.assertEqual(sum(spread[rule]), 48)
-        self.assertLessEqual(max(spread[Rule.EVEN]) - min(spread[Rule.EVEN]), 4, spread)
-        self.assertEqual(max(spread[Rule.SEED]), 20)
+        self.assertLessEqual(max(spread[EVEN]) - min(spread[EVEN]), 4, spread)
+        self.assertEqual(max(spread[SEED]), 20)
 
 
 class EndingTests(SmallGroupTestCase):
@@ -264,7 +264,7 @@ class EndingTests(SmallGroupTestCase):
     def test_a_ring_of_mutually_attractive_servers_ends(self) -> None:
         """Full servers that all believe the others free pass an attempt on so often, and no more."""
         for hop_limit in (1, 3, 5):
-            group = self.group(*[2] * 8, rule=replace(Rule.SEED, hop_limit=hop_limit))
+            group = self.group(*[2] * 8, rule=replace(SEED, hop_limit=hop_limit))
             for node in group.nodes.values():
                 self.fill_in_secret(node)
             client = group.call("n0")
@@ -291,7 +291,7 @@ class EndingTests(SmallGroupTestCase):
 
     def test_an_answer_that_comes_too_late_releases_what_it_reserved(self) -> None:
         """The ask ended in silence before the answer came: the attempt goes elsewhere, the lease is withdrawn."""
-        group = self.group(1, 3, rule=Rule.SEED)
+        group = self.group(1, 3, rule=SEED)
         self.calls(group, "n0")
         group.network.delay_s = (0.4, 0.4)
         client = group.call("n0")
@@ -377,7 +377,7 @@ class DeathTests(SmallGroupTestCase):
         group.run(0.02)
         stopped = group.stop("n0")
         self.assertEqual(client.endings, ["refused"])
-        self.assertEqual(stopped.delegation.counts["asked_on"], Rule.SEED.hop_limit)
+        self.assertEqual(stopped.delegation.counts["asked_on"], SEED.hop_limit)
         group.run(1.0)
         self.assertEqual(sum(len(node.leases) for node in group.nodes.values()), 0)
 
@@ -423,7 +423,7 @@ class PooledTests(SynchronousTestCase):
     def run_trace(self, seed: int) -> tuple[int, int, int]:
         random = Random(seed)
         limits = [10.0 * (1, 2, 4)[index % 3] for index in range(8)]
-        group = Group(limits, seed=seed, rule=Rule.EVEN, loss=0.05, delay_s=(0.001, 0.002))
+        group = Group(limits, seed=seed, rule=EVEN, loss=0.05, delay_s=(0.001, 0.002))
         group.settle()
         busy: list[float] = []
         ideal = 0

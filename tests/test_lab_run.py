@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.balance.rule import Rule
+from voipshift.balance.rule import EVEN
 from voipshift.delegation.chain import Delegation
 from voipshift.lab.eventqueue import EventQueue
 from voipshift.lab.holding import Exponential
@@ -130,7 +130,7 @@ class CoreTests(SynchronousTestCase):
         for server in group.servers:
             delegation = server.delegation
             self.assertIs(type(delegation), Delegation)
-            self.assertEqual(delegation.rule, Rule.EVEN)
+            self.assertEqual(delegation.rule, EVEN)
             self.assertIs(delegation.workload, server.workload)
             self.assertIs(delegation.leases, server.leases)
             self.assertIs(delegation.members, server.members)

@@ -43,7 +43,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from random import Random
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from voipshift.balance.members import Member, Members
 from voipshift.balance.policy import Selection
@@ -70,14 +70,11 @@ class Rule:
     choose: Literal["weighted", "lowest"] = "weighted"
     hop_limit: int = 3
 
-    SEED: ClassVar[Rule]
-    EVEN: ClassVar[Rule]
-
 
 #: Accept below the threshold, else forward to a less loaded member.
-Rule.SEED = Rule(theta=1.0)
+SEED = Rule(theta=1.0)
 #: Look at the others from a low occupancy on, for evenness.
-Rule.EVEN = Rule(theta=0.3)
+EVEN = Rule(theta=0.3)
 
 
 class Ask(NamedTuple):
@@ -186,7 +183,7 @@ def _draw(candidates: Sequence[Member], weights: list[float], random: Random) ->
 
 def rule_of(settings: BalanceSettings) -> Rule:
     """The rule that a configuration says."""
-    rule = Rule.EVEN if settings.rule == "even" else Rule.SEED
+    rule = EVEN if settings.rule == "even" else SEED
     return replace(
         rule,
         theta=rule.theta if settings.shift_above is None else settings.shift_above,

@@ -69,7 +69,7 @@ class Reserve(NamedTuple):
             return cls(ongoing_calls, calls_per_second, 1.0)
         ordinary = ongoing_calls
         if 1 < ongoing_calls < math.inf:
-            ordinary = max(1, math.floor(ongoing_calls * (1.0 - share)))
+            ordinary = max(1.0, float(math.floor(ongoing_calls * (1.0 - share))))
         return cls(
             ordinary,
             calls_per_second * (1.0 - share),

@@ -29,7 +29,7 @@ from typing import Any
 from voipshift.balance.criteria import SAMPLE_S
 from voipshift.balance.members import Members
 from voipshift.balance.rates import Rates
-from voipshift.balance.rule import Ask, Rule, decide
+from voipshift.balance.rule import SEED, Ask, decide
 from voipshift.balance.workload import DROP_DELAY_S, Watermarks, Workload
 from voipshift.group.reports import GAP_S
 from voipshift.lab.server import DOOR
@@ -254,7 +254,7 @@ class Group:
             left = [server for server in self._servers if server not in touched]
             return self._random.choice(left) if left and len(touched) <= MOST_HOPS else False
         decision = decide(
-            Rule.SEED,
+            SEED,
             door=DOOR,
             visited={server.name for server in touched[1:]},
             hops=len(touched) - 1,

@@ -11,7 +11,7 @@ from random import Random
 
 from twisted.python.failure import Failure
 
-from voipshift.balance.rule import Rule
+from voipshift.balance.rule import EVEN, SEED, Rule
 from voipshift.errors import Refused
 from voipshift.lab.eventqueue import EventQueue
 from voipshift.lab.measures import Measures
@@ -26,8 +26,8 @@ CLIENT_GIVES_UP_S = 32.0
 
 #: The one code path, and its two numbers.
 RULES = {
-    "voipshift": Rule.EVEN,
-    "seed": Rule.SEED,
+    "voipshift": EVEN,
+    "seed": SEED,
     "balance-always": Rule(theta=0.0, delta=0.0),
 }
 
