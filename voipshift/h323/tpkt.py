@@ -77,5 +77,5 @@ def _length(octets: bytes, at: int) -> int:
     if octets[at] != VERSION:
         raise ProtocolViolation("no TPKT")
     if not HEADER_SIZE <= length <= MAX_PACKET:
-        raise ProtocolViolation(f"a TPKT of {length} octets")
+        raise ProtocolViolation("no TPKT has that length")
     return length
