@@ -231,7 +231,8 @@ def signals() -> list[bytes]:
             signalling.status(each, 3),
             signalling.setup_sent_on(each, 1, ("198.51.100.1", 40000), ("198.51.100.2", 1720)),
             signalling.setup_sent_on(each, 32767, ("2001:db8::1", 40000), ("2001:db8::2", 1720), (alias_of("34"),)),
-            signalling.release_complete(each, None, cause=q931.USER_BUSY, from_destination=False),
+            signalling.release_complete(each, None, cause=q931.NO_ANSWER),
+            signalling.release_complete(each, None, cause=q931.TIMER_EXPIRED, from_destination=False),
         ]
         written += [signalling.release_complete(each, reason) for reason in signalling.CAUSES]
     return written

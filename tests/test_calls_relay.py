@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from tests.h323_ladder import ENQUIRY, FACILITY, SECOND_SETUP, LadderTestCase, release, words
+from tests.h323_ladder import (
+    ALERTING,
+    ENQUIRY,
+    FACILITY,
+    PROCEEDING,
+    SECOND_SETUP,
+    LadderTestCase,
+    release,
+    words,
+)
 from tests.h323_messages import SETUP_OCTETS, TUNNELLED
 from tests.h323net import GATEWAY, HERE, SPARE
 from voipshift.calls.terminals import Terminal
-from voipshift.h323 import q931, signalling, tpkt, uuie
+from voipshift.h323 import callstate, q931, signalling, tpkt, uuie
 from voipshift.h323.q931 import Element, MessageType
 from voipshift.node import Acceptance, Address
 
@@ -27,6 +36,8 @@ class CarriedTests(LadderTestCase):
         self.assertEqual(setup.source_call_signal_address, (HERE, self.gateways[0].wire.getPeer().port))
         self.assertEqual(setup.dest_call_signal_address, GATEWAY)
         self.assertEqual(setup.fast_start, original.fast_start)
+        elements = [[each for each in of.message.elements if each[0] != Element.USER_USER] for of in (sent, came)]
+        self.assertEqual(*elements)
         self.assertEqual((setup.destination_address, setup.hop_count), (original.destination_address, 4))
 
     def test_messages_are_passed_on_as_they_came(self) -> None:
@@ -65,16 +76,22 @@ class CarriedTests(LadderTestCase):
             self.assertEqual(len(self.table), 0)
 
     def test_a_second_call_on_the_same_connection(self) -> None:
-        """Is an attempt of its own; the end of the one does not end the other, that of the connection ends both."""
+        """Is an attempt of its own; the end of the one does not end the other, that of the connection ends both.
+
+        Neither ends a call of another connection, though it has the same call reference.
+        """
+        other, another, _ = self.carried()
         phone, first, _ = self.carried()
         phone.say(SECOND_SETUP)
-        self.assertEqual((len(self.table), len(self.decisions.asked)), (2, 2))
+        self.assertEqual((len(self.table), len(self.decisions.asked)), (3, 3))
         phone.say(release())
-        self.assertEqual(len(self.table), 1)
+        self.assertEqual(len(self.table), 2)
         self.assertFalse(first.is_open)
         phone.hang_up()
-        self.assertEqual(len(self.table), 0)
-        self.assertEqual(words(self.gateways[1].told()), ["SETUP", "RELEASE_COMPLETE"])
+        self.assertEqual(len(self.table), 1)
+        self.assertEqual(words(self.gateways[2].told()), ["SETUP", "RELEASE_COMPLETE"])
+        self.assertTrue(other.is_open and another.is_open)
+        other.hang_up()
 
     def test_status_enquiry(self) -> None:
         """Passed on while both are there; answered for a call that is not known, with the null state."""
@@ -85,6 +102,19 @@ class CarriedTests(LadderTestCase):
         (told,) = phone.told()
         self.assertEqual(told.message.type, MessageType.STATUS)
         self.assertEqual(told.message.get(Element.CALL_STATE), b"\0")
+        phone.hang_up()
+
+    def test_status_enquiry_while_nobody_else_is_there(self) -> None:
+        """STATUS with the call's state: present before CALL PROCEEDING, outgoing call proceeding after it."""
+        self.decisions.answer = Deferred[Acceptance](lambda decision: None)
+        phone = self.phone()
+        phone.say(SETUP_OCTETS, ENQUIRY)
+        self.network.pass_time(callstate.PROCEEDING_AFTER)
+        phone.say(ENQUIRY)
+        told = phone.told()
+        self.assertEqual(words(told), ["STATUS", "CALL_PROCEEDING", "STATUS"])
+        self.assertEqual([each.message.get(Element.CALL_STATE) for each in told], [b"\x01", None, b"\x03"])
+        self.assertEqual([each.message.cause for each in told], [30, None, 30])
         phone.hang_up()
 
     def test_keep_alives(self) -> None:
@@ -199,6 +229,25 @@ class GatewayTests(LadderTestCase):
         self.network.pass_time(4.1)
         self.assertEqual([gateway.wire.getHost() for gateway in self.gateways], [GATEWAY, SPARE])
         self.assertFalse(self.gateways[0].is_open)
+
+    def test_t310_and_t301(self) -> None:
+        """A called side that never rings, or rings and never answers: both sides are released, each with its cause."""
+        for said, wait_s, cause in (
+            ((PROCEEDING,), callstate.T310, q931.NO_RESPONSE),
+            ((PROCEEDING, ALERTING), callstate.T301, q931.NO_ANSWER),
+        ):
+            phone = self.phone()
+            phone.say(SETUP_OCTETS)
+            gateway = self.gateways[-1]
+            reference = self.reference(gateway)
+            gateway.say(*(signalling.with_reference(each, reference) for each in said))
+            self.network.pass_time(wait_s - 0.1)
+            self.assertEqual(len(self.table), 1)
+            self.network.pass_time(0.2)
+            released = phone.told()[-1], gateway.told()[-1]
+            self.assertEqual(words(list(released)), ["RELEASE_COMPLETE"] * 2)
+            self.assertEqual([each.message.cause for each in released], [cause, q931.TIMER_EXPIRED])
+            self.assertEqual((len(self.table), len(self.gateways)), (0, self.gateways.index(gateway) + 1))
 
     def test_congestion(self) -> None:
         """A cause for which another gateway may do better is not the end; the last one's is."""

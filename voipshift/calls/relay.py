@@ -24,7 +24,7 @@ from voipshift.calls.relayedcall import Line, RelayedCall
 from voipshift.calls.table import Call, CallTable, End
 from voipshift.errors import ProtocolViolation
 from voipshift.h323 import callstate, q931, signalling, uuie
-from voipshift.h323.callstate import NUMBERS, TIMERS, Action, Side, State
+from voipshift.h323.callstate import NUMBERS, TIMERS, Action, Move, Side, State
 from voipshift.h323.q931 import MessageType
 from voipshift.h323.signalling import Signal
 from voipshift.h323.status import ANSWERED, FAILED, NO_GATEWAY, status_of
@@ -231,7 +231,7 @@ class Relay:
         if before is not move.state or move.action is Action.NEXT:
             self._timers.stop_all(call)
             self._start_timer(call)
-        self._perform(call, side, move.action, message, octets, address, reason)
+        self._perform(call, side, move, message, octets, address, reason)
         if call.state is State.DELIVERED and call.entry is not None and call.entry.alerted is None:
             call.entry.alerted = self._now()
         if call.state is State.ACTIVE and before is not State.ACTIVE:
@@ -243,13 +243,13 @@ class Relay:
         self,
         call: RelayedCall,
         side: Side,
-        action: Action,
+        move: Move,
         message: q931.Message | None,
         octets: bytes,
         address: Address | None,
         reason: str,
     ) -> None:
-        match action:
+        match move.action:
             case Action.RELAY | Action.RELAY_RELEASE:
                 self._pass_on(call, side, octets)
             case Action.KEEP:
@@ -276,8 +276,8 @@ class Relay:
             case Action.RELEASE_CALLED:
                 self._release_called(call)
             case Action.RELEASE_BOTH:
-                self._release_caller(call, reason)
-                self._release_called(call)
+                self._release_caller(call, reason, move.cause)
+                self._release_called(call, None if move.cause is None else q931.TIMER_EXPIRED)
 
     def _connect_to_next(self, call: RelayedCall) -> None:
         """To the next gateway, if there is one; a caller that may wait for the second hears that the call proceeds."""
@@ -319,13 +319,14 @@ class Relay:
         call.heard = True
         call.line.send(*messages)
 
-    def _release_caller(self, call: RelayedCall, reason: str) -> None:
-        self._tell(call, signalling.release_complete(call.setup, reason))
+    def _release_caller(self, call: RelayedCall, reason: str, cause: int | None = None) -> None:
+        """For a reason of H.225.0, or a cause that it has no reason for."""
+        self._tell(call, signalling.release_complete(call.setup, reason if cause is None else None, cause=cause))
 
-    def _release_called(self, call: RelayedCall) -> None:
+    def _release_called(self, call: RelayedCall, cause: int | None = None) -> None:
         line = call.called_line
         if line is not None:
-            released = signalling.release_complete(call.setup, None, from_destination=False)
+            released = signalling.release_complete(call.setup, None, cause=cause, from_destination=False)
             line.send(signalling.with_reference(released, call.called_reference))
 
     def _leave_called(self, call: RelayedCall) -> None:

@@ -25,7 +25,9 @@ from typing import NamedTuple
 from voipshift.h323.q931 import (
     CONGESTION,
     NETWORK_OUT_OF_ORDER,
+    NO_ANSWER,
     NO_CIRCUIT,
+    NO_RESPONSE,
     OUT_OF_ORDER,
     RESOURCES_UNAVAILABLE,
     TEMPORARY_FAILURE,
@@ -100,10 +102,14 @@ class Timer(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A row of the table."""
+    """A row of the table.
+
+    :ivar cause: what the caller is told where the call ends because a timer ran out
+    """
 
     state: State
     action: Action
+    cause: int | None = None
 
 
 #: What each state is called in a Call state element (Q.931 4.5.7): the caller's.
@@ -223,7 +229,7 @@ _TABLE: dict[State, _Row] = {
         **_ENDING,
         **_ENDED_HERE,
         (_CALLED, _M.CALL_PROCEEDING): Move(_S.PROCEEDING, _A.RELAY),
-        (_NODE, TIMER): Move(_S.NULL, _A.RELEASE_BOTH),
+        (_NODE, TIMER): Move(_S.NULL, _A.RELEASE_BOTH, NO_RESPONSE),
         (_CALLED, FAILED): Move(_S.CONNECTING, _A.NEXT),
     },
     _S.DELIVERED: {
@@ -231,7 +237,7 @@ _TABLE: dict[State, _Row] = {
         **_ADVANCING,
         **_ENDING,
         **_ENDED_HERE,
-        (_NODE, TIMER): Move(_S.NULL, _A.RELEASE_BOTH),
+        (_NODE, TIMER): Move(_S.NULL, _A.RELEASE_BOTH, NO_ANSWER),
         (_CALLED, FAILED): Move(_S.NULL, _A.RELAY_RELEASE),
     },
     _S.ACTIVE: {
