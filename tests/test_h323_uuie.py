@@ -185,6 +185,13 @@ class ReaddressedTests(SynchronousTestCase):
             )
             self.assertEqual(restored, before)
 
+    def test_the_new_connection_is_for_one_call(self) -> None:
+        """The flags multipleCalls and maintainConnection are false, whatever the caller says of its own connection."""
+        octets = encode(UserInformation(replace(SETUP, multiple_calls=True, maintain_connection=True)))
+        body = decode(uuie.readdressed(decode(octets), SOURCE, DESTINATION)).body
+        assert isinstance(body, Setup)
+        self.assertEqual((body.multiple_calls, body.maintain_connection), (False, False))
+
     def test_later_version(self) -> None:
         """What is not known here is sent on too, at every level."""
         tree = USER_INFORMATION.decode(ASTERISK)

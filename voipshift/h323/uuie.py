@@ -279,7 +279,9 @@ def readdressed(
 ) -> bytes:
     """A SETUP as a gatekeeper sends it on: both signalling addresses are those of the new connection.
 
-    All else stays as it came, what is not known here included.  A hop count is one less, as H.225.0 asks.
+    That is for one call and ends with it, whatever the caller's own connection is for: multipleCalls and
+    maintainConnection are false.  All else stays as it came, what is not known here included.  A hop count is one less,
+    as H.225.0 asks.
 
     :param source: this end of the new connection
     :param destination: its far end
@@ -295,6 +297,9 @@ def readdressed(
     content["destCallSignalAddress"] = write_address(destination)
     if called is not None:
         content["destinationAddress"] = write_aliases(called)
+    for flag in ("multipleCalls", "maintainConnection"):
+        if flag in content:
+            content[flag] = False
     if setup.hop_count is not None:
         if setup.hop_count <= 1:
             raise ProtocolViolation("the SETUP has made all its hops")
