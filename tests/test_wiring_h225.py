@@ -70,6 +70,15 @@ class SettingsTests(H225TestCase):
             ],
         )
 
+    def test_accept_port(self) -> None:
+        """Is 1721 at the host of the front port, where nothing else is said; it may not be the front port itself."""
+        text = (NODE + '[h323]\nlisten = "127.0.0.1:{front}"').format
+        settings = self.load(text(sip=5060, front=1720))
+        self.assertEqual(settings.h323.accept, ("127.0.0.1", 1721))
+        error = self.assertRaises(ConfigurationError, self.load, text(sip=5060, front=1721))
+        assert isinstance(error, ConfigurationError)
+        self.assertEqual(error.key, "h323.accept")
+
     def test_gatekeeper(self) -> None:
         """RAS is a door of its own, which alternates are known by."""
         settings = self.load((NODE + H323 + 'ras = "127.0.0.1:1719"').format(sip=5060, front=1720, accept=1721))
@@ -83,10 +92,9 @@ class SettingsTests(H225TestCase):
             self.assertEqual([gateway.address for gateway in plan.route(plan.number("1234"))], [address])
 
     def test_wrong(self) -> None:
-        """One of the ports alone, ports that meet, a gateway of H.323 without the ports."""
+        """No front port, ports that meet, a gateway of H.323 without the ports."""
         whole = NODE + H323
         for text, key in (
-            (whole.replace('accept = "127.0.0.1:{accept}"', ""), "h323.accept"),
             (whole.replace("{accept}", "{front}"), "h323.accept"),
             (whole.replace('listen = "127.0.0.1:{front}"', ""), "h323.listen"),
             (NODE + '[h323]\nras = "127.0.0.1:1719"', "h323.listen"),

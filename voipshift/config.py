@@ -118,6 +118,10 @@ class ClientSettings:
     user_agent: str | None = key(text, default=None)
 
 
+#: Where callers arrive who were sent here, unless the operator says otherwise: the port beside H.323's own.
+ACCEPT_PORT = 1721
+
+
 @room
 class NeighbourSettings:
     """``[[h323.neighbours]]``."""
@@ -129,12 +133,16 @@ class NeighbourSettings:
 
 @room
 class H323Settings:
-    """``[h323]``: a node that speaks it has both of the first ports."""
+    """``[h323]``: a node that speaks it has both of the first ports; accept is beside listen where it is not said."""
 
     listen: Address | None = key(listening, default=None)
     accept: Address | None = key(listening, default=None)
     ras: Address | None = key(listening, default=None)
     neighbours: tuple[NeighbourSettings, ...] = key(tables(NeighbourSettings), default=())
+
+    def __post_init__(self) -> None:
+        if self.listen is not None and self.accept is None:
+            object.__setattr__(self, "accept", (self.listen[0], ACCEPT_PORT))
 
 
 @room

@@ -72,9 +72,8 @@ def _check_ports(settings: Settings, at: Place) -> None:
         if taken:
             raise place.wrong(f"meets {'{}:{}'.format(*taken)}, which this node listens at too: use another port")
         opened.append((protocol, address))
-    missing = next((name for name in ("listen", "accept") if getattr(settings.h323, name) is None), None)
-    if missing and any((settings.h323.listen, settings.h323.accept, settings.h323.ras)):
-        raise at.within("h323", missing).wrong("missing: a node that speaks H.323 has both ports, listen and accept")
+    if settings.h323.listen is None and (settings.h323.accept or settings.h323.ras):
+        raise at.within("h323", "listen").wrong("missing: a node that speaks H.323 has a front port, listen")
     if settings.h323.neighbours and settings.h323.ras is None:
         raise at.within("h323", "ras").wrong("missing: neighbours ask at the port of RAS")
     addresses = {address for _, address in opened}
@@ -120,7 +119,7 @@ def _is_address(host: str) -> bool:
 
 def _check_h323_gateway(settings: Settings, gateway: GatewaySettings, here: Place) -> None:
     if settings.h323.listen is None:
-        raise here.within("protocol").wrong("needs [h323] with its listen and accept, to call from")
+        raise here.within("protocol").wrong("needs [h323] with its listen, to call from")
     if not _is_address(gateway.address[0]):
         raise here.within("address").wrong("must be an IP address and a port where the protocol is h323")
     for name in ("transport", "domain", "send", "strip", "prepend", "watch_interval_s"):
