@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+
+from twisted.trial.unittest import SkipTest
 
 from tests.interop.case import InteropTestCase
 from tests.interop.program import Program
@@ -117,10 +120,17 @@ class AsteriskTestCase(InteropTestCase):
     timeout = BUILD_S + 120
     needs: Sequence[str] = ("debootstrap", "unshare", "nsenter", "flock", "ip", "tshark")
 
+    def setUp(self) -> None:
+        """Elsewhere than in CI, which promises it, a machine that cannot do it is told so and left alone."""
+        if os.environ.get("CI") != "true":
+            if os.geteuid() != 0:
+                raise SkipTest("only root can make a network namespace and run debootstrap")
+            if shutil.which("debootstrap") is None:
+                raise SkipTest("debootstrap, which makes the Debian that Asterisk runs in, is not installed")
+        super().setUp()
+
     async def make_network(self) -> None:
         """Build Asterisk if it is not there, and make the namespace."""
-        if os.geteuid() != 0:
-            self.fail("only root can make a network namespace and run debootstrap")
         build = self.run_program("unshare", "--mount", "sh", "-c", BUILD, "sh", str(HOME))
         await build.succeeds(BUILD_S)
         words = ("unshare", "--net", "--mount", "sh", "-c", NETWORK, "sh", str(HOME), str(self.folder))
