@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from voipshift.calls.table import Call
 from voipshift.h323 import callstate, uuie
+from voipshift.h323.addresses import text_of, user_of
 from voipshift.h323.callstate import Side, State
 from voipshift.h323.signalling import Signal
 from voipshift.node import Address
@@ -70,7 +71,7 @@ class RelayedCall:
         self.relay = relay
         self.line = line
         self.setup = setup
-        self.called = _user_of(setup)
+        self.called = user_of(setup.called)
         self.state = State.PRESENT
         self.decision: Deferred[Any] | None = None
         self.hops = 0
@@ -87,7 +88,7 @@ class RelayedCall:
     @property
     def caller(self) -> str:
         """Who calls, by name or number; empty where it is not said."""
-        return next((alias.text for alias in self.setup.caller if alias.text), "")
+        return text_of(self.setup.caller)
 
     @property
     def identifier(self) -> bytes | None:
@@ -120,9 +121,3 @@ class RelayedCall:
     def refuse(self, reason: str) -> None:
         """Nobody carries it, for a reason of H.225.0."""
         self.relay.take(self, Side.NODE, callstate.REFUSED, reason=reason)
-
-
-def _user_of(setup: Signal) -> str:
-    """Who is called: a number, if there is one among the aliases."""
-    aliases = [alias for alias in setup.called if alias.text]
-    return next((alias.text for alias in aliases if alias.is_number), aliases[0].text if aliases else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -81,6 +82,16 @@ def read_aliases(choices: list[tuple[str | int, Any]]) -> tuple[Alias, ...]:
 def write_aliases(aliases: tuple[Alias, ...]) -> list[tuple[str | int, Any]]:
     """Values to SEQUENCE OF AliasAddress."""
     return [write_alias(alias) for alias in aliases]
+
+
+def text_of(aliases: Sequence[Alias]) -> str:
+    """The first alias that is text; empty where none is."""
+    return next((alias.text for alias in aliases if alias.text), "")
+
+
+def user_of(aliases: Sequence[Alias]) -> str:
+    """Who is called: a number, if there is one among the aliases, else the first that is text."""
+    return next((alias.text for alias in aliases if alias.is_number and alias.text), "") or text_of(aliases)
 
 
 def read_address(choice: tuple[str | int, Any]) -> Address | None:

@@ -23,10 +23,11 @@ from twisted.logger import Logger
 
 from voipshift.errors import ProtocolViolation, Refused
 from voipshift.h323 import admission, ras, registration, resources
-from voipshift.h323.addresses import Alias
+from voipshift.h323.addresses import text_of, user_of
 from voipshift.h323.gate import Gate, Party, Token
-from voipshift.h323.neighbours import Neighbours, passed_on
-from voipshift.h323.portal import ACCEPT, DOOR, MAX_NAME, call_id_of
+from voipshift.h323.locator import Locator, ras_attempt
+from voipshift.h323.neighbours import Neighbours
+from voipshift.h323.portal import ACCEPT
 from voipshift.h323.registry import Registry
 from voipshift.h323.uuie import NODE, PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
@@ -84,6 +85,10 @@ class Asked:
         """Answer it."""
         self._gatekeeper.answer(self, answer)
 
+    def leave(self) -> None:
+        """Somebody else answers it."""
+        self._gatekeeper.leave(self)
+
 
 class Gatekeeper:
     """Answers RAS.
@@ -122,7 +127,14 @@ class Gatekeeper:
         self._gate = gate
         self._registry = registry
         self._neighbours = neighbours
-        self._locate = locate
+        self._locator = Locator(
+            place=place,
+            delegation=delegation,
+            neighbours=neighbours,
+            locate=locate,
+            send=send,
+            octets=octets,
+        )
         self._standing = standing
         self._send = send
         self._now = now
@@ -188,6 +200,11 @@ class Gatekeeper:
         self.counts[type(answer).__name__] += 1
         self._send(octets, asked.to)
 
+    def leave(self, asked: Asked) -> None:
+        """A request has gone on to others, who answer it, however often it comes again."""
+        self.counts["left to others"] += 1
+        self._close(asked, b"")
+
     # The parts of that.
 
     def _work_off(self, asked: Asked, request: Request, octets: bytes) -> None:
@@ -201,7 +218,7 @@ class Gatekeeper:
             case admission.AdmissionRequest():
                 self._admit(asked, request)
             case admission.LocationRequest():
-                self._find(asked, request)
+                self._locator.find(asked, request)
             case _:
                 answer = self._answer_to(request, asked.source[0], octets)
                 if answer is None:
@@ -278,7 +295,7 @@ class Gatekeeper:
                 self._do_not_admit(asked, "callerNotRegistered")
         elif self._registry.endpoint(request.endpoint_identifier) is None:
             self._do_not_admit(asked, "callerNotRegistered")
-        elif not _called(request.destination_info):
+        elif not user_of(request.destination_info):
             self._do_not_admit(asked, "calledPartyNotRegistered")
         else:
             tokens: tuple[Token, ...] = (*request.tokens, *request.crypto_tokens)
@@ -292,8 +309,8 @@ class Gatekeeper:
         elif endpoint is None or (party.user is not None and party.user != endpoint.user):
             self._do_not_admit(asked, "callerNotRegistered")
         else:
-            caller = _text(request.src_info)
-            attempt = self._attempt(request, caller, _called(request.destination_info), asked.source, party.known)
+            caller, called = text_of(request.src_info), user_of(request.destination_info)
+            attempt = ras_attempt(request.call_identifier, self._octets, caller, called, asked.source, party.known)
             placed = self._delegation.place(attempt)
             placed.addCallbacks(self._placed, self._refused, callbackArgs=(asked, request), errbackArgs=(asked,))
             placed.addErrback(self._failed, asked)
@@ -317,70 +334,6 @@ class Gatekeeper:
     def _do_not_admit(self, asked: Asked, reason: str) -> None:
         asked.reply(admission.AdmissionReject(asked.number, reason))
 
-    def _attempt(
-        self,
-        request: admission.AdmissionRequest | admission.LocationRequest,
-        caller: str,
-        called: str,
-        client: Address,
-        known: bool,
-    ) -> CallAttempt:
-        """Named by the callIdentifier, where there is one, for the SETUP that follows has it too."""
-        id = request.call_identifier or self._octets(16)
-        caller, called, call_id = caller[:MAX_NAME], called[:MAX_NAME], call_id_of(request.call_identifier)
-        return CallAttempt(id, DOOR, caller, called, called, client, known, call_id=call_id)
-
-    # A neighbour's question where somebody is.
-
-    def _find(self, asked: Asked, request: admission.LocationRequest) -> None:
-        called = _called(request.destination_info)
-        if not self._neighbours.knows(asked.source[0]):
-            self._do_not_locate(asked, "requestDenied")
-        elif not called:
-            self._do_not_locate(asked, "notRegistered")
-        else:
-            found = self._locate(called)
-            found.addCallback(self._found, asked, request, called)
-            found.addErrback(self._not_found_out, asked)
-
-    def _found(self, ours: bool, asked: Asked, request: admission.LocationRequest, called: str) -> None:
-        if ours:
-            # The SETUP of a neighbour comes in by that slot; one of somebody else, who only has to be named as the
-            # asker in a datagram that nobody signs, needs a permission of its own.
-            known = self._neighbours.knows(asked.to[0])
-            attempt = self._attempt(request, _text(request.source_info), called, asked.to, known)
-            placed = self._delegation.place(attempt)
-            placed.addCallbacks(self._located, self._no_room, callbackArgs=(asked,), errbackArgs=(asked,))
-            placed.addErrback(self._not_found_out, asked)
-            return
-        takers = self._neighbours.takers(called, asked.source, asked.to)
-        onward = passed_on(request, asked.to)
-        if not takers:
-            self._do_not_locate(asked, "notRegistered")
-        elif onward is None:
-            self._do_not_locate(asked, "hopCountExceeded")
-        else:
-            self.counts["LocationRequest passed on"] += 1
-            self._close(asked, b"")
-            octets = ras.encode(onward)
-            for taker in takers:
-                self._send(octets, taker)
-
-    def _located(self, acceptance: Acceptance, asked: Asked) -> None:
-        asked.reply(admission.LocationConfirm(asked.number, acceptance.node.doors[ACCEPT], self._place))
-
-    def _no_room(self, failure: Failure, asked: Asked) -> None:
-        failure.trap(Refused)
-        self._do_not_locate(asked, "resourceUnavailable")
-
-    def _not_found_out(self, failure: Failure, asked: Asked) -> None:
-        """The chain ends here; it is our own fault, or the store's."""
-        self._log.failure("a location request was not decided", failure)
-        self._do_not_locate(asked, "undefinedReason")
-
-    def _do_not_locate(self, asked: Asked, reason: str) -> None:
-        asked.reply(admission.LocationReject(asked.number, reason))
-
     # What this node can take.
 
     def _tell_resources(self) -> None:
@@ -400,13 +353,3 @@ class Gatekeeper:
 
     def _capacity(self, standing: Standing) -> resources.CallCapacity:
         return resources.CallCapacity(standing.maximum, standing.free)
-
-
-def _called(aliases: tuple[Alias, ...]) -> str:
-    """Who is called: a number, if there is one among the aliases."""
-    return next((alias.text for alias in aliases if alias.is_number and alias.text), "") or _text(aliases)
-
-
-def _text(aliases: tuple[Alias, ...]) -> str:
-    """The first alias that is text."""
-    return next((alias.text for alias in aliases if alias.text), "")

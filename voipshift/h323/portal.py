@@ -157,16 +157,8 @@ class Portal:
             self.counts["denied"] += 1
             call.refuse(uuie.SECURITY_DENIED)
             return
-        called = call.called[:MAX_NAME]
-        attempt = CallAttempt(
-            id=self._octets(16),
-            door=DOOR,
-            caller=call.caller[:MAX_NAME],
-            callee=called,
-            target=called,
-            client=call.line.far,
-            trusted=party.known,
-            call_id=call_id_of(call.identifier),
+        attempt = attempt_of(
+            self._octets(16), call.caller, call.called, call.line.far, party.known, call_id_of(call.identifier)
         )
         lease = None if call.line.front else self._lease(call)
         if lease is not None:
@@ -236,6 +228,12 @@ class Portal:
     def _refuse(self, call: Requested) -> None:
         self.counts["refused"] += 1
         call.refuse(uuie.GATEKEEPER_RESOURCES)
+
+
+def attempt_of(id: bytes, caller: str, called: str, client: Address, known: bool, call_id: str) -> CallAttempt:
+    """A call attempt of H.323."""
+    callee = called[:MAX_NAME]
+    return CallAttempt(id, DOOR, caller[:MAX_NAME], callee, callee, client, known, call_id=call_id)
 
 
 def call_id_of(identifier: bytes | None) -> str:
