@@ -169,7 +169,7 @@ class OtherTests(RasTestCase):
         """Is not answered, and counted."""
         for octets in (b"", b"\xff" * 40, ras.encode(self.arq("1"))[:-5]):
             self.assertEqual(self.node.ask_octets(octets), [])
-        self.assertEqual(sum(self.node.gatekeeper.counts.values()), 3)
+        self.assertEqual(sum(self.node.gatekeeper.dropped.values()), 3)
 
     def test_mutated(self) -> None:
         """Whatever is made of real messages, and from wherever it comes: nothing but answers comes of it."""

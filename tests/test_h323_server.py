@@ -12,7 +12,7 @@ from voipshift.errors import ConfigurationError
 from voipshift.h323 import q931, require, tpkt, uuie
 from voipshift.h323.portal import ACCEPT, DOOR
 from voipshift.h323.q931 import MessageType
-from voipshift.h323.server import MAX_CONNECTIONS, MAX_PER_ADDRESS
+from voipshift.h323.server import MAX_CONNECTIONS, MAX_PER_ADDRESS, NO_CALL
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, CallAttempt
 from voipshift.sip.auth import Secrets
@@ -208,7 +208,7 @@ class AccessTests(LadderTestCase):
             phone.say(SETUP_OCTETS)
             (told,) = phone.told()
             self.assertEqual((told.message.type, told.message.cause), (MessageType.RELEASE_COMPLETE, 47))
-        self.assertEqual((self.decisions.asked, self.portal.counts["too many"]), ([], 2))
+        self.assertEqual((self.decisions.asked, self.portal.dropped), ([], {"too many from one address": 2}))
 
     def test_a_slot_that_was_promised_to_a_known_caller(self) -> None:
         """A user whose ARQ had a token comes without one; from another address the slot is no permission."""
@@ -232,10 +232,13 @@ class HostileTests(LadderTestCase):
         self.assertTrue(phone.is_open)
         self.network.pass_time(0.2)
         self.assertFalse(phone.is_open)
-        self.assertEqual((phone.heard, self.server.dropped["idle"]), ([], 1))
+        self.assertEqual((phone.heard, self.server.dropped), ([], {NO_CALL: 1}))
 
     def test_a_refused_caller_that_stays(self) -> None:
-        """Closed ten seconds after its last call; keep-alives and calls that there are not do not help."""
+        """Closed ten seconds after its last call; keep-alives and calls that there are not do not help.
+
+        It is not counted: that is what becomes of every call.
+        """
         self.decisions.answer = None
         phone = self.phone()
         phone.say(SETUP_OCTETS)
@@ -245,7 +248,7 @@ class HostileTests(LadderTestCase):
             phone.say(ENQUIRY)
         self.assertTrue(phone.is_open)
         self.network.pass_time(1.1)
-        self.assertFalse(phone.is_open)
+        self.assertEqual((phone.is_open, self.server.dropped), (False, {}))
 
     def test_a_call_is_not_idle(self) -> None:
         """It stays as long as its ends want."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as global_reactor
@@ -11,7 +14,8 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from tests.h323_messages import CONFERENCE, SETUP_OCTETS, TERMINAL, signal
+from tests import h323_messages
+from tests.h323_messages import CONFERENCE, SETUP_OCTETS, TERMINAL
 from tests.interop.case import InteropTestCase
 from tests.interop.group import CLIENT_OFFSET, free_ports, serve
 from tests.interop.test_sipp import CALLS, LIMITS, RATE, SCENARIOS, Fates
@@ -34,7 +38,7 @@ SAID = (
     b"GET / HTTP/1.0\r\n\r\n",
     tpkt.wrap(SETUP_OCTETS)[:-9],
     tpkt.wrap(q931.parse(SETUP_OCTETS).with_user_user(b"\xff" * 40).octets()),
-    tpkt.wrap(signal(MessageType.SETUP, uuie.Setup(PROTOCOL, TERMINAL, CONFERENCE))),
+    tpkt.wrap(h323_messages.signal(MessageType.SETUP, uuie.Setup(PROTOCOL, TERMINAL, CONFERENCE))),
     tpkt.KEEP_ALIVE,
 )
 
@@ -91,7 +95,10 @@ class FloodTests(InteropTestCase):
     needs = ("sipp",)
 
     async def test_sip_goes_on_unharmed(self) -> None:
-        """No call of SIP is lost, every bad connection is closed in ten seconds, and H.323 takes calls afterwards."""
+        """No call of SIP is lost, every bad connection is closed in ten seconds, and H.323 takes calls afterwards.
+
+        The operator finds in the log how many there were, and what was wrong with them.
+        """
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         base_port = free_ports()
@@ -120,3 +127,7 @@ class FloodTests(InteropTestCase):
         call.begin(front)
         ended = await call.ended
         self.assertEqual(ended.outcome, Outcome.COMPLETED)
+        os.kill(group.primary.pid, signal.SIGTERM)
+        log = Path(group.primary.config).with_suffix(".log")
+        await self.until(lambda: "H.323 dropped or refused: " in log.read_text(), "the operator is told")
+        self.assertRegex(log.read_text(), r"connections: .*\d no TPKT.*; messages: .*\d a SETUP without a destination")

@@ -53,7 +53,8 @@ class Relay:
     :param requested: told of each new call, to decide about it
     :param answered: told of each call of the table that is answered
     :param closed: told of each call that left the table
-    :ivar counts: messages of callers and gateways that were not followed, by the reason
+    :ivar counts: messages of callers and gateways that were not followed, as will happen, by the reason
+    :ivar dropped: those of callers that were no request to connect, by the reason
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Relay:
         self._outgoing: dict[Line, RelayedCall] = {}
         self._timers: Timers[RelayedCall] = Timers()
         self.counts: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self._log = Logger()
 
     # What the connections tell.
@@ -153,18 +155,18 @@ class Relay:
         try:
             setup = signalling.parse(octets)
         except ProtocolViolation as violation:
-            self.counts[violation.reason] += 1
+            self.dropped[violation.reason] += 1
             bad = Signal(message, None)
             line.send(signalling.release_complete(bad, uuie.UNDEFINED_REASON, cause=q931.MANDATORY_ELEMENT_MISSING))
             return
         call = RelayedCall(self, line, setup)
         if not call.called or setup.information is None:
-            self.counts["a SETUP without a destination"] += 1
+            self.dropped["a SETUP without a destination"] += 1
             line.send(signalling.release_complete(setup, uuie.BAD_FORMAT_ADDRESS))
             return
         calls = self._calls.setdefault(line, {})
         if len(calls) >= MAX_CALLS:
-            self.counts["too many calls on one connection"] += 1
+            self.dropped["too many calls on one connection"] += 1
             line.send(signalling.release_complete(setup, uuie.GATEKEEPER_RESOURCES))
             return
         calls[message.call_reference] = call

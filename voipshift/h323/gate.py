@@ -51,7 +51,7 @@ class Gate:
     :param users: the store of users; None where there are none, so that strangers cannot become known
     :param charge: told of each address that sent wrong tokens
     :param wall: seconds since 1970
-    :ivar counts: how it ended for those whom their address does not vouch for
+    :ivar refused: those who may not go on, by the reason
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Gate:
         self._charge = charge
         self._wall = wall
         self._shown: OrderedDict[Token, str] = OrderedDict()
-        self.counts: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
         self._log = Logger()
 
     def vouches(self, host: str, *, registers: bool = False) -> Party | None:
@@ -105,7 +105,7 @@ class Gate:
         if party is not None:
             then(party)
         elif self._users is None or not tokens:
-            self.counts["refused"] += 1
+            self.refused["without a password"] += 1
             then(None)
         else:
             self._try(host, tuple(tokens[:MAX_TRIED]), then)
@@ -122,15 +122,14 @@ class Gate:
         password = secrets.password if secrets is not None else ""
         if password and token.proves(password):
             if self._is_fresh(token, host):
-                self.counts["right"] += 1
                 then(Party(token.user, True))
             else:
-                self.counts["stale"] += 1
+                self.refused["with a token of another time or place"] += 1
                 then(None)
         elif tokens[1:]:
             self._try(host, tokens[1:], then)
         else:
-            self.counts["wrong"] += 1
+            self.refused["with a wrong password"] += 1
             self._charge(host)
             then(None)
 

@@ -102,6 +102,7 @@ class Gatekeeper:
     :param standing: how many calls this node can take
     :param send: sends a datagram
     :ivar counts: requests by what became of them
+    :ivar dropped: datagrams that were none, by the reason
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Gatekeeper:
         self._told: tuple[bool, float] | None = None
         self._number = 0
         self.counts: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self._log = Logger()
 
     # What comes in, and time.
@@ -164,7 +166,7 @@ class Gatekeeper:
         try:
             request = ras.decode(octets)
         except ProtocolViolation as violation:
-            self.counts[violation.reason] += 1
+            self.dropped[violation.reason] += 1
             return
         to = source
         # Nothing but an LRQ is answered elsewhere: an IRQ goes no further, and who forges one would choose whom to hit.

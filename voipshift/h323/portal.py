@@ -110,7 +110,8 @@ class Portal:
     :param admits: whether one more call of an address is looked at
     :param recorder: who makes records of calls; None where nobody does
     :ivar counts: what became of the calls: ``served`` (they came with a lease), ``accepted``, ``shifted``, ``refused``,
-        ``denied``, ``too many``
+        ``denied``
+    :ivar dropped: those that were not looked at, by the reason
     """
 
     def __init__(
@@ -134,13 +135,14 @@ class Portal:
         self._octets = octets
         self._recorder = recorder
         self.counts: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
         self._log = Logger()
 
     def requested(self, call: Requested) -> None:
         """A SETUP came in."""
         host = call.line.far[0]
         if not self._admits(host):
-            self.counts["too many"] += 1
+            self.dropped["too many from one address"] += 1
             call.refuse(uuie.GATEKEEPER_RESOURCES)
             return
         lease = None if call.line.front else self._lease(call)

@@ -31,6 +31,11 @@ from voipshift.sip.timers import Timers
 
 #: A connection without a call.
 IDLE_S = 10.0
+#: The timers of a connection are named as what they are counted under: it never had a call; it does not read what it is
+#: closed with; its last call is over, which is as it should be.
+NO_CALL = "no call within 10 s"
+NOT_READ = "reads nothing"
+REST = "rest"
 #: Connections that one address may have, unless it is trusted.
 MAX_PER_ADDRESS = 50
 #: Connections of callers in all: with one to a gateway for each they fit into a process's usual file descriptors.
@@ -101,12 +106,12 @@ class Line(Stream):
 
     def rest(self) -> None:
         """Its last call is over: it is closed after a while, if the far end does not do it."""
-        self._server.wait(self)
+        self._server.wait(self, REST)
 
     def close(self) -> None:
         """Close it when everything is sent."""
         self._over = True
-        self._server.wait(self)  # if it does not read
+        self._server.wait(self, NOT_READ)
         if self.transport is not None:
             self.transport.loseConnection()
         elif self.connector is not None:
@@ -280,7 +285,7 @@ class Server:
         line = Line(self, front, (host, address.port))
         self._per_host[host] += 1
         self._lines.add(line)
-        self.wait(line)
+        self.wait(line, NO_CALL)
         return line
 
     # What a connection tells.
@@ -307,7 +312,7 @@ class Server:
             line.abort()
             return
         if busy:
-            self._timers.stop(line, "idle")
+            self._timers.stop_all(line)
         self._arm()
 
     def broken(self, line: Line, reason: str) -> None:
@@ -315,10 +320,11 @@ class Server:
         self.dropped[reason] += 1
         line.close()
 
-    def wait(self, line: Line) -> None:
+    def wait(self, line: Line, why: str) -> None:
         """It has no call: it is closed after a while."""
         if line in self._lines and not self._stopped:
-            self._timers.start(line, "idle", IDLE_S, self._reactor.seconds())
+            self._timers.stop_all(line)
+            self._timers.start(line, why, IDLE_S, self._reactor.seconds())
             self._arm()
 
     def closed(self, line: Line) -> None:
@@ -346,7 +352,8 @@ class Server:
     def _due(self, now: float) -> float:
         for line, name in self._timers.due(now):
             if not self._relay.has_calls(line):
-                self.dropped[name] += 1
+                if name != REST:
+                    self.dropped[name] += 1
                 line.abort()
         self._relay.due(now)
         return min(self._timers.next, self._relay.next)

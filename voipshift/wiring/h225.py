@@ -25,9 +25,13 @@ from voipshift.node import Address
 from voipshift.wiring.gateways import plan_of
 from voipshift.wiring.reception import Reception
 from voipshift.wiring.records import Records
+from voipshift.wiring.tally import Tally
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+
+    from voipshift.h323.server import Server
+    from voipshift.wiring.ras import Ras
 
 #: Descriptors that are left for all else: SIP's connections, files, the group.
 RESERVED = 512
@@ -45,37 +49,34 @@ class Rooms(NamedTuple):
     records: Records
 
 
-class Part(Protocol):
+class Side(Protocol):
     """What the wiring does with it."""
 
     @property
     def octets(self) -> int: ...
+    @property
+    def accepted(self) -> int: ...
     def start(self) -> None: ...
     def stop(self) -> Deferred[None] | None: ...
 
 
-class Side(Part, Protocol):
-    """A part that others open connections to."""
-
-    @property
-    def accepted(self) -> int: ...
-
-
-class Both:
-    """Call signalling, and RAS.
+class Present:
+    """The H.323 side of a node that has one.
 
     :param server: the connections
-    :param ras: the gatekeeper at its port
+    :param ras: the gatekeeper at its port, if there is one
+    :param tally: tells the operator what they dropped
     """
 
-    def __init__(self, server: Side, ras: Part) -> None:
+    def __init__(self, server: Server, ras: Ras | None, tally: Tally) -> None:
         self._server = server
         self._ras = ras
+        self._tally = tally
 
     @property
     def octets(self) -> int:
         """In and out."""
-        return self._server.octets + self._ras.octets
+        return self._server.octets + (self._ras.octets if self._ras is not None else 0)
 
     @property
     def accepted(self) -> int:
@@ -85,16 +86,21 @@ class Both:
     def start(self) -> None:
         """Begin to listen."""
         self._server.start()
-        self._ras.start()
+        if self._ras is not None:
+            self._ras.start()
+        self._tally.start()
 
     def stop(self) -> Deferred[None] | None:
         """Close everything; the Deferred is there while calls are being released."""
-        self._ras.stop()
-        return self._server.stop()
+        if self._ras is not None:
+            self._ras.stop()
+        stopped = self._server.stop()
+        self._tally.stop()
+        return stopped
 
 
 class Absent:
-    """The H.323 side of a node that has none, or the RAS of one that is no gatekeeper."""
+    """The H.323 side of a node that has none."""
 
     octets = 0
     accepted = 0
@@ -171,10 +177,19 @@ def call_signalling(
         for key, address in (("listen", front), ("accept", accept)):
             with named(settings.file, key, address, "tcp"):
                 server.listen(key == "listen", address)
-        return Both(server, ras.gatekeeper(settings, reactor, rooms, gate, terminals, plan))
+        gatekeeper = ras.gatekeeper(settings, reactor, rooms, gate, terminals, plan)
     except ConfigurationError:
         server.stop()
         raise
+    counters = {
+        "connections": server.dropped,
+        "messages": relay.dropped,
+        "calls": portal.dropped,
+        "strangers": gate.refused,
+    }
+    if gatekeeper is not None:
+        counters["RAS"] = gatekeeper.dropped
+    return Present(server, gatekeeper, Tally(reactor, "H.323", counters))
 
 
 def _most_connections() -> int:

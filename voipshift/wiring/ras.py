@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from voipshift.h323.registry import Registry
 from voipshift.node import Address
 from voipshift.udp import DatagramPort, open_port
 from voipshift.wiring.doors import RAS, advertised
-from voipshift.wiring.h225 import Absent, Part, Rooms, named
+from voipshift.wiring.h225 import Rooms, named
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -49,6 +50,11 @@ class Ras:
         """In and out."""
         return self._port.octets
 
+    @property
+    def dropped(self) -> Counter[str]:
+        """Datagrams that were not looked at, or were none, by the reason."""
+        return self._gatekeeper.dropped
+
     def start(self) -> None:
         """Begin to read."""
         self._runs = True
@@ -76,15 +82,15 @@ class Ras:
 
 def gatekeeper(
     settings: config.Settings, reactor: Any, rooms: Rooms, gate: Gate, terminals: Terminals, plan: DialPlan
-) -> Part:
-    """The gatekeeper, its port bound; absent where the settings name none.
+) -> Ras | None:
+    """The gatekeeper, its port bound; None where the settings name none.
 
     :param plan: the gateways that speak H.323
     :raises ConfigurationError: the port is taken
     """
     place, front = settings.h323.ras, settings.h323.listen
     if place is None or front is None:
-        return Absent()
+        return None
     now: Callable[[], float] = reactor.seconds
     sources, members = rooms.reception.sources, rooms.members
     own = rooms.delegation.identity.doors.values()
@@ -93,6 +99,8 @@ def gatekeeper(
     def received(octets: bytes, source: Address) -> None:
         if sources.admits(source[0], now()):
             made.received(octets, source)
+        else:
+            made.dropped["too many from one address"] += 1
 
     def alternates() -> tuple[AlternateGatekeeper, ...]:
         live = members.live(RAS, now())[:MAX_ALTERNATES]
