@@ -165,6 +165,16 @@ class RegistrationTests(RegistryTestCase):
         self.assertIsInstance(self.ask(replace(request, request_seq_num=self.number())), UnregistrationReject)
         self.assertEqual(self.places("1001"), ())
 
+    def test_unregistration_without_identifier(self) -> None:
+        """H.225.0 lets an endpoint leave it out: then it is the one that registered from there, with that address."""
+        self.register()
+        self.assertIsInstance(self.ask(UnregistrationRequest(self.number(), (OTHER,))), UnregistrationReject)
+        self.assertIsInstance(self.ask(UnregistrationRequest(self.number(), (PHONE,)), STRANGER), UnregistrationReject)
+        self.assertEqual(len(self.places("1001")), 1)
+        request = UnregistrationRequest(self.number(), (OTHER, PHONE))
+        self.assertEqual(self.ask(request), UnregistrationConfirm(request.request_seq_num))
+        self.assertEqual(self.places("1001"), ())
+
     def test_where_nobody_can_be_called(self) -> None:
         """invalidCallSignalAddress: none at all, everybody's, nobody's, this group's."""
         for place in (("255.255.255.255", 1720), ("224.0.0.1", 1720), ("0.0.0.0", 1720), (PHONE[0], 0), FRONT):

@@ -88,10 +88,10 @@ def _h323(reactor: Reactor, arguments: Namespace) -> int:
     number, _, place = arguments.uri[5:].rpartition("@")
     try:
         require("", "voipshift call")
+        if not number:
+            raise ProtocolViolation("say whom, and where: h323:1234@192.0.2.7")
         host, port = SipUri.parse(f"sip:{place}").address(H323_PORT)
         address = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]), port
-        if not number:
-            raise ProtocolViolation("it names nobody")
     except (ConfigurationError, ProtocolViolation, OSError) as error:
         print(f"voipshift call: {arguments.uri} cannot be called: {error}", file=sys.stderr)
         return 1

@@ -324,8 +324,11 @@ class Registry:
     # URQ, and the end.
 
     def unregister(self, asked: Asked, request: UnregistrationRequest) -> None:
-        """An endpoint goes."""
+        """An endpoint goes; one that does not say by which identifier is known by where it is called."""
+        host, known = asked.source[0], self._endpoints
         endpoint = self.endpoint(request.endpoint_identifier)
+        if request.endpoint_identifier is None:
+            endpoint = next((at for place in request.call_signal_address if (at := known.at(host, place))), None)
         if endpoint is None or endpoint.source[0] != asked.source[0]:
             asked.reply(UnregistrationReject(request.request_seq_num, "notCurrentlyRegistered"))
         else:
