@@ -43,7 +43,7 @@ from voipshift.h323.resources import (
     ResourcesAvailableIndicate,
     UnknownMessageResponse,
 )
-from voipshift.h323.tokens import MD5, access_token, password_hash
+from voipshift.h323.tokens import CISCO_ACCESS_TOKEN, MD5, access_token, password_hash
 from voipshift.h323.uuie import PROTOCOL, UserInformation
 
 CONFERENCE = bytes(range(16))
@@ -72,9 +72,12 @@ TUNNELLED = bytes.fromhex("01003c8012d687")
 
 RAS_MESSAGES: tuple[ras.Message, ...] = (
     GatekeeperRequest(1, PROTOCOL, PHONE, TERMINAL, "primary", ALIASES, TOKENS, CRYPTO_TOKENS),
-    GatekeeperRequest(1, PROTOCOL, PHONE, TERMINAL, authentication_capability=("pwdHash",), algorithm_oids=(MD5,)),
+    GatekeeperRequest(
+        1, PROTOCOL, PHONE, TERMINAL, authentication_capability=("pwdHash", "radius"), algorithm_oids=(MD5,)
+    ),
     GatekeeperConfirm(1, PROTOCOL, RAS, "primary", ALTERNATES),
     GatekeeperConfirm(1, PROTOCOL, RAS, "primary", (), "pwdHash", MD5),
+    GatekeeperConfirm(1, PROTOCOL, RAS, "primary", (), "radius", CISCO_ACCESS_TOKEN),
     GatekeeperReject(65535, PROTOCOL, "resourceUnavailable", "primary", ALTERNATES),
     GatekeeperReject(1, PROTOCOL, "terminalExcluded"),
     RegistrationRequest(

@@ -23,7 +23,7 @@ from voipshift.h323.registration import (
     UnregistrationRequest,
 )
 from voipshift.h323.registry import DEFAULT_TIME_TO_LIVE, DOOR, MAX_TIME_TO_LIVE, MIN_TIME_TO_LIVE, NOBODY
-from voipshift.h323.tokens import MD5
+from voipshift.h323.tokens import CISCO_ACCESS_TOKEN, MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
 
@@ -62,18 +62,26 @@ class RegistrationTests(RegistryTestCase):
         self.assertEqual((answer.reject_reason, answer.alt_gk_info), ("terminalExcluded", ()))
 
     def test_how_to_prove_a_password(self) -> None:
-        """Who needs one is asked for the kind that all terminals have, if it offers that; nobody else is."""
-        request = GatekeeperRequest(
-            1, PROTOCOL, PHONE, TERMINAL, authentication_capability=("pwdHash", "certSign"), algorithm_oids=(MD5,)
-        )
-        for source, mode in ((STRANGER, "pwdHash"), (PHONE, None)):
+        """Who needs one is asked for a kind that it offers, the usual one if it can; nobody else is asked."""
+        for source, offered, algorithms, asked in (
+            (STRANGER, ("certSign", "radius", "pwdHash"), (CISCO_ACCESS_TOKEN, MD5), ("pwdHash", MD5)),
+            (STRANGER, ("radius",), (CISCO_ACCESS_TOKEN,), ("radius", CISCO_ACCESS_TOKEN)),
+            (STRANGER, ("pwdHash",), (), (None, None)),
+            (STRANGER, ("radius",), (MD5,), (None, None)),
+            (STRANGER, (), (MD5,), (None, None)),
+            (PHONE, ("pwdHash",), (MD5,), (None, None)),
+        ):
+            request = GatekeeperRequest(
+                self.number(),
+                PROTOCOL,
+                PHONE,
+                TERMINAL,
+                authentication_capability=offered,
+                algorithm_oids=algorithms,
+            )
             answer = self.ask(request, source)
             assert isinstance(answer, GatekeeperConfirm)
-            self.assertEqual((answer.authentication_mode, answer.algorithm_oid), (mode, MD5 if mode else None))
-        for lacking in ({"algorithm_oids": ()}, {"authentication_capability": ()}):
-            answer = self.ask(replace(request, request_seq_num=self.number() + 1, **lacking), STRANGER)  # type: ignore[arg-type]
-            assert isinstance(answer, GatekeeperConfirm)
-            self.assertIsNone(answer.authentication_mode)
+            self.assertEqual((answer.authentication_mode, answer.algorithm_oid), asked)
 
     def test_registration(self) -> None:
         """RCF names the front port, the aliases, and how long it lasts, within bounds."""

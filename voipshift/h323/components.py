@@ -44,16 +44,30 @@ Text = Annotated[str, _PLAIN]
 Oid = Annotated[tuple[int, ...], _PLAIN]
 #: The name of an alternative that says all there is to say, as H.225.0 spells it.
 Word = Annotated[str, Form(lambda choice: str(choice[0]), lambda word: (word, None))]
-#: CallIdentifier: 16 octets.
-Guid = Annotated[bytes, Form(lambda tree: tree["guid"], lambda guid: {"guid": guid})]
-#: The names of several such alternatives; what else one says is not read.
-Words = Annotated[
+#: Of authenticationBES.
+_BES = ("default", "radius")
+
+
+def _read_mechanism(choice: tuple[str | int, Any]) -> str:
+    name, content = choice
+    return str(content[0] if name == "authenticationBES" else name)
+
+
+def _write_mechanism(word: str) -> tuple[str, Any]:
+    return ("authenticationBES", (word, None)) if word in _BES else (word, None)
+
+
+#: AuthenticationMechanism: its name; of authenticationBES the name that is in it.
+Mechanism = Annotated[str, Form(_read_mechanism, _write_mechanism)]
+Mechanisms = Annotated[
     tuple[str, ...],
     Form(
-        lambda choices: tuple(str(name) for name, _ in choices),
-        lambda words: [(word, None) for word in words],
+        lambda choices: tuple(_read_mechanism(choice) for choice in choices),
+        lambda words: [_write_mechanism(word) for word in words],
     ),
 ]
+#: CallIdentifier: 16 octets.
+Guid = Annotated[bytes, Form(lambda tree: tree["guid"], lambda guid: {"guid": guid})]
 Oids = Annotated[tuple[tuple[int, ...], ...], Form(tuple, list)]
 OctetStrings = Annotated[tuple[bytes, ...], Form(tuple, list)]
 #: None also for an address that is not of IP.

@@ -17,6 +17,8 @@ from voipshift.h323.components import (
     Endpoint,
     Flag,
     Form,
+    Mechanism,
+    Mechanisms,
     Number,
     Oid,
     Oids,
@@ -26,7 +28,6 @@ from voipshift.h323.components import (
     Tokens,
     Vendor,
     Word,
-    Words,
 )
 from voipshift.h323.resources import Capacity
 
@@ -69,7 +70,7 @@ class GatekeeperRequest:
     endpoint_alias: Aliases = ()
     tokens: Tokens = ()
     crypto_tokens: CryptoTokens = ()
-    authentication_capability: Words = ()
+    authentication_capability: Mechanisms = ()
     algorithm_oids: Oids = ()
 
 
@@ -85,7 +86,7 @@ class GatekeeperConfirm:
     ras_address: Place
     gatekeeper_identifier: Text | None = None
     alternate_gatekeeper: Alternates = ()
-    authentication_mode: Word | None = None
+    authentication_mode: Mechanism | None = None
     algorithm_oid: Oid | None = None
 
 

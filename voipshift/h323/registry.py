@@ -39,7 +39,7 @@ from voipshift.h323.registration import (
     UnregistrationReject,
     UnregistrationRequest,
 )
-from voipshift.h323.tokens import MD5
+from voipshift.h323.tokens import CISCO_ACCESS_TOKEN, MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
 
@@ -58,8 +58,8 @@ DEFAULT_TIME_TO_LIVE = 300
 MAX_ALIASES = 20
 #: Characters of an alias, as of a user of SIP.
 MAX_ALIAS = 128
-#: Of what a terminal offers to prove its password with, what it is asked for: the kind that they all have.
-PASSWORD_HASH = "pwdHash"
+#: How a terminal can offer to prove its password, what it is asked for first: the kind that most have.
+PROOFS = (("pwdHash", MD5), ("radius", CISCO_ACCESS_TOKEN))
 #: The door at which registrations are shifted, and whom such an attempt calls: nobody, but it has to have a name.
 DOOR = "h323/ras"
 NOBODY = "h323/ras"
@@ -204,9 +204,11 @@ class Registry:
     def _confirm(self, asked: Asked, request: GatekeeperRequest) -> None:
         number, others = request.request_seq_num, self._alternates()
         confirm = GatekeeperConfirm(number, PROTOCOL, self._place, self._name, others)
-        can = PASSWORD_HASH in request.authentication_capability and MD5 in request.algorithm_oids
-        if can and self._gate.vouches(asked.source[0], registers=True) is None:
-            confirm = replace(confirm, authentication_mode=PASSWORD_HASH, algorithm_oid=MD5)
+        if self._gate.vouches(asked.source[0], registers=True) is None:
+            for mode, algorithm in PROOFS:
+                if mode in request.authentication_capability and algorithm in request.algorithm_oids:
+                    confirm = replace(confirm, authentication_mode=mode, algorithm_oid=algorithm)
+                    break
         asked.reply(confirm)
 
     def _do_not_confirm(
