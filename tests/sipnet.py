@@ -23,7 +23,7 @@ from voipshift.node import FULL, Acceptance, Address, CallAttempt, Load, NodeIde
 from voipshift.sip.message import Request, Response, parse, request
 from voipshift.sip.seals import Seals
 from voipshift.sip.uri import SipUri, host_port
-from voipshift.wiring import gateways
+from voipshift.wiring import gateways, ports
 
 HERE = ("192.0.2.1", 5060)
 HERE_TOO = ("192.0.2.1", 5067)
@@ -302,7 +302,7 @@ class SipNetTestCase(SynchronousTestCase):
         """An empty network and a DNS without any name, at time 0."""
         self.clock = Clock()
         self.network = Network(self.clock)
-        self.patch(tap, "open_port", self.network.open_port)
+        self.patch(ports, "open_port", self.network.open_port)
         self.zone = Zone({})
         self.patch(gateways, "Dns", lambda reactor, servers, open_port: self.zone)
         group_keys = keys.Keys([b"k" * 32])

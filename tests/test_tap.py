@@ -12,9 +12,9 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sipnet import GATEWAY, PHONE, Network, Peer
-from voipshift import tap
 from voipshift.node import CallAttempt
 from voipshift.tap import Node, Options, makeService
+from voipshift.wiring import ports
 
 NODE = """
 [node]
@@ -83,7 +83,7 @@ class NodeTestCase(SynchronousTestCase):
         key_file.write_text("00" * 32 + "\n")
         self.clock = ClockReactor()
         self.network = Network(self.clock)
-        self.patch(tap, "open_port", self.network.open_port)
+        self.patch(ports, "open_port", self.network.open_port)
         self.phone = Peer(self.network, PHONE)
         self.gateway = Peer(self.network, GATEWAY, "100")
         self.running: list[Node] = []
@@ -135,7 +135,7 @@ class StartTest(NodeTestCase):
             self.patch(port, "stop", lambda: bound.remove(address))
             return port
 
-        self.patch(tap, "open_port", open_port)
+        self.patch(ports, "open_port", open_port)
         exit = self.assertRaises(SystemExit, self.made, 1, "primary", 2, [])
         self.assertRegex(str(exit), r"primary\.toml: group\.listen: 192\.0\.2\.1:5065/udp: Address already in use")
         self.assertEqual(bound, [])

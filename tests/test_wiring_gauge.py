@@ -14,6 +14,7 @@ from voipshift import config, tap
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Number
 from voipshift.balance.estimate import Model
 from voipshift.balance.workload import Workload
+from voipshift.wiring import ports
 from voipshift.wiring.gauge import Gauge, sampled_criteria
 
 #: What the criteria measure, while nothing happens.
@@ -116,7 +117,7 @@ class NodeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.network = Network(self.clock)
-        self.patch(tap, "open_port", self.network.open_port)
+        self.patch(ports, "open_port", self.network.open_port)
         self.phone = Peer(self.network, ("198.51.100.7", 5060))
 
     def start(self, **thresholds: float) -> tap.Node:

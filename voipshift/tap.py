@@ -10,13 +10,11 @@ import gc
 import os
 import time
 from collections.abc import Callable
-from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall
 from twisted.python import usage
 
 from voipshift import config
@@ -38,27 +36,22 @@ from voipshift.delegation.collection import chain_of
 from voipshift.entropy import Entropy
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys
-from voipshift.group.bus import Bus
-from voipshift.group.exchange import Exchange
 from voipshift.node import Address, Load
 from voipshift.sip.portal import Portal
 from voipshift.sip.seals import Seals
 from voipshift.sip.server import SipServer
-from voipshift.sip.uri import is_ip_address
-from voipshift.udp import DatagramPort, open_multicast, open_port
 from voipshift.wiring import gateways, h225, overload, tcp
 from voipshift.wiring.clientele import Clientele
-from voipshift.wiring.doors import advertised, identity_of, listeners_of
+from voipshift.wiring.doors import identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
 from voipshift.wiring.lapsing import Lapsing
-from voipshift.wiring.membership import Alone, Grouped, Membership
+from voipshift.wiring.membership import Alone, Membership, membership_of
+from voipshift.wiring.ports import Ports
 from voipshift.wiring.reception import Reception, domains_of
 from voipshift.wiring.records import records_of
 from voipshift.wiring.slots import leases_of
 from voipshift.wiring.standing import Standing
 
-#: How often the registrations that this node holds are counted.
-COUNT_S = 5.0
 #: How many objects may come up before the collector looks for cycles among the young ones, the older, the oldest.  A
 #: call leaves none behind, but each transaction lives for half a minute, and looking through all of them is what made
 #: the slowest hundredth of the redirects slow.
@@ -93,13 +86,6 @@ def makeService(options: Options, reactor: Any = None) -> Service:
     return node
 
 
-class Signalling(Protocol):
-    """A way by which octets come and go."""
-
-    @property
-    def octets(self) -> int: ...
-
-
 class Node(Service):
     """One node: its rooms, wired to each other.
 
@@ -123,9 +109,7 @@ class Node(Service):
 
         self._batch = Batch()
         self._entropy = Entropy()
-        self._ports: list[DatagramPort] = []
-        self._sip_ports: list[DatagramPort] = []
-        self._signalling: list[Signalling] = []
+        self._ports = Ports(settings.file, self._batch)
         self.h323: h225.Side = h225.Absent()
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
         self._terminating = terminating = gateways.terminating(
@@ -180,7 +164,7 @@ class Node(Service):
         self._gauge = Gauge(
             clock=reactor,
             workload=self.workload,
-            waited_s=lambda: max((port.waited_s() for port in self._sip_ports), default=0.0),
+            waited_s=self._ports.waited_s,
             drop=self.sip.drop_new_calls,
             changed=self._load,
         )
@@ -287,7 +271,6 @@ class Node(Service):
         timetables = (self.proxy, self.prober, terminating.watch)
         self.sip.serve(self.portal.requested, self.proxy.acknowledge, timetables, admits, refusals, control)
 
-        self._count: LoopingCall | None = None
         try:
             self._open_ports()
         except ConfigurationError:
@@ -298,78 +281,31 @@ class Node(Service):
 
     def _open_ports(self) -> None:
         settings = self._settings
-        for index, listen in enumerate(settings.sip.listen):
-            if listen.transport == "udp":
-                port = self._open(f"sip.listen[{index}].address", listen.address, partial(self.sip.received, index))
-                self.sip.add_port(port.send)
-                self._sip_ports.append(port)
-                self._signalling.append(port)
-            else:
-                tcp.open_port(settings, index, self.streams)
-                self.sip.add_port(partial(self.streams.send, index))
+        self._ports.open_sip(settings, self.sip, self.streams)
         shared = (self.table, self.delegation, self.leases, self.members, self.reception, self.workload, self.records)
         rooms = h225.Rooms(*shared)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
-        self._signalling += (self.streams, self.h323)
-        if settings.group is not None:
-            self.membership = membership = self._membership(settings.group)
-            self.delegation.ask, self.delegation.withdraw = membership.ask, membership.give_back
-
-    def _open(self, key: str, address: Address, received: Callable[[bytes, Address], None]) -> DatagramPort:
-        try:
-            port = open_port(address, received, self._batch)
-        except OSError as error:
-            reason = f"{address[0]}:{address[1]}/udp: {error.strerror}; stop who has it, or choose another"
-            raise ConfigurationError(self._settings.file, key, reason) from None
-        self._ports.append(port)
-        return port
-
-    def _membership(self, group: config.GroupSettings) -> Grouped:
-        def received(octets: bytes, source: Address) -> None:
-            exchange.received(octets, source)
-
-        port = self._open("group.listen", group.listen, received)
-        if group.multicast is not None:
-            try:
-                self._ports.append(open_multicast(group.multicast, group.listen[0], port, received, self._batch))
-            except OSError as error:
-                raise ConfigurationError(self._settings.file, "group.multicast", f"{error.strerror}") from None
-        bus = None
-        if group.bus is not None:
-            bus = Bus(group.bus, lambda octets: received(octets, ("", 0)), self._reactor, self._settings.file)
-        exchange = Exchange(
-            clock=self._reactor,
-            send=port.send,
+        self.membership = membership = membership_of(
+            settings,
+            self._reactor,
+            ports=self._ports,
             keys=self._keys,
             identity=self.identity,
-            address=advertised(self._settings, group.listen),
-            members=[member for member in group.members if is_ip_address(member[0])],
-            multicast=group.multicast,
-            report_interval_s=group.report_interval_s,
+            members=self.members,
             random=self._entropy,
             statement=self.standing.statement,
-            heard=lambda identity, load: self.members.heard(identity, load, self._reactor.seconds()),
-            left=self.members.leave,
-            stated=lambda name, statement: self.members.describe(name, statement.factors, statement.offered),
             consider=self.clientele.direct.consider,
             withdraw=self._withdrawn,
-            lapsed=lambda attempt, lease: self.clientele.clients.lapsed(lease),
-            bus=bus.publish if bus is not None else None,
+            lapsed=self.clientele.clients.lapsed,
             at_end=self._batch.at_end,
         )
-        names = [member for member in group.members if not is_ip_address(member[0])]
-        return Grouped(self._reactor, exchange, bus, names)
+        self.delegation.ask, self.delegation.withdraw = membership.ask, membership.give_back
 
     def startService(self) -> None:
         Service.startService(self)
         self.reception.start()
         self.records.start()
-        if self.reception.registrar is not None:
-            self._count = LoopingCall(self.reception.count)
-            self._count.clock = self._reactor
-            self._count.start(COUNT_S)
-        for port in self._ports:
-            port.start(self._reactor)
+        self._ports.start(self._reactor)
         self.streams.start()
         self.h323.start()
         self._gauge.start()
@@ -379,8 +315,6 @@ class Node(Service):
     def stopService(self) -> Deferred[Any] | None:
         Service.stopService(self)
         released = self.h323.stop()
-        if self._count is not None:
-            self._count.stop()
         self.membership.stop()
         self._gauge.stop()
         self.sip.stop()
@@ -392,9 +326,7 @@ class Node(Service):
     def _close_ports(self) -> None:
         self.streams.stop()
         self.h323.stop()
-        for port in self._ports:
-            port.stop()
-        self._ports.clear()
+        self._ports.stop()
 
     # What the rooms need of each other.
 
@@ -416,7 +348,7 @@ class Node(Service):
 
     def _octets(self) -> int:
         """Of signalling with clients and gateways, in and out."""
-        return sum(way.octets for way in self._signalling)
+        return self._ports.octets + self.streams.octets + self.h323.octets
 
     def _load(self) -> Load:
         """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""

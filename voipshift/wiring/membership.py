@@ -13,11 +13,19 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from voipshift import config
 from voipshift.balance.leases import Lease
+from voipshift.balance.members import Members
 from voipshift.errors import NoAnswer
 from voipshift.group.bus import Bus
+from voipshift.group.considerations import Consider
 from voipshift.group.exchange import Exchange
-from voipshift.node import Acceptance, CallAttempt, Load
+from voipshift.group.keys import Keys
+from voipshift.group.messages import Statement
+from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+from voipshift.sip.uri import is_ip_address
+from voipshift.wiring.doors import advertised
+from voipshift.wiring.ports import Ports
 
 #: How often the names of configured members are looked up again: one may come up, or move, while the node runs.
 LOOK_UP_S = 30.0
@@ -127,3 +135,69 @@ class Grouped:
 
     def _not_found(self, failure: Failure, host: str) -> None:
         self._log.warn("group.members: {host}: {reason}", host=host, reason=failure.getErrorMessage())
+
+
+def membership_of(
+    settings: config.Settings,
+    reactor: Any,
+    *,
+    ports: Ports,
+    keys: Keys,
+    identity: NodeIdentity,
+    members: Members,
+    random: Callable[[int], bytes],
+    statement: Callable[[], Statement],
+    consider: Consider,
+    withdraw: Callable[[str], None],
+    lapsed: Callable[[str], None],
+    at_end: Callable[[Callable[[], None]], None],
+) -> Membership:
+    """The membership that a configuration says, its port bound.
+
+    :param members: told what is heard of the others
+    :param random: gives so many random octets
+    :param statement: what this node says of itself
+    :param consider: decides about an attempt that a member asks about
+    :param withdraw: closes a lease of this node that nobody will use
+    :param lapsed: told of each lease of another node for which a client of this one did not come
+    :param at_end: has something done when the datagrams that are being read are worked off
+    :raises ConfigurationError: a port cannot be opened
+    """
+    group = settings.group
+    if group is None:
+        return Alone()
+
+    def received(octets: bytes, source: Address) -> None:
+        exchange.received(octets, source)
+
+    def stated(name: str, said: Statement) -> None:
+        members.describe(name, said.factors, said.offered)
+
+    port = ports.open("group.listen", group.listen, received)
+    if group.multicast is not None:
+        ports.join(group.multicast, port, received)
+    bus = None
+    if group.bus is not None:
+        bus = Bus(group.bus, lambda octets: received(octets, ("", 0)), reactor, settings.file)
+    exchange = Exchange(
+        clock=reactor,
+        send=port.send,
+        keys=keys,
+        identity=identity,
+        address=advertised(settings, group.listen),
+        members=[member for member in group.members if is_ip_address(member[0])],
+        multicast=group.multicast,
+        report_interval_s=group.report_interval_s,
+        random=random,
+        statement=statement,
+        heard=lambda identity, load: members.heard(identity, load, reactor.seconds()),
+        left=members.leave,
+        stated=stated,
+        consider=consider,
+        withdraw=withdraw,
+        lapsed=lambda attempt, lease: lapsed(lease),
+        bus=bus.publish if bus is not None else None,
+        at_end=at_end,
+    )
+    names = [member for member in group.members if not is_ip_address(member[0])]
+    return Grouped(reactor, exchange, bus, names)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from voipshift import config
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 UDP = "sip/udp"
 #: The file of bindings where none is configured, beside the configuration.
 LOCATION = "location.sqlite"
+#: How often the registrations that a node holds are counted.
+COUNT_S = 5.0
 
 
 def domains_of(settings: config.Settings) -> frozenset[str]:
@@ -92,7 +95,7 @@ class Reception:
     :ivar sources: what addresses are trusted
     :ivar gate: who somebody is
     :ivar registrar: who is registered; None where the node is no registrar
-    :ivar registrations: bindings that this node holds, as of the last :meth:`count`: its *clients*
+    :ivar registrations: bindings that this node holds, as of the last count: its *clients*
     :raises ConfigurationError: a store cannot be used
     """
 
@@ -121,6 +124,8 @@ class Reception:
         self._now = now
         self._wall = wall
         self._log = Logger()
+        self._counting = LoopingCall(self._count)
+        self._counting.clock = reactor
         self._store = open_store(settings, reactor)
         self.location: Location | None = self._store
         self.users = _users(settings, self._store, now)
@@ -166,18 +171,16 @@ class Reception:
         return None if self.registrar is None else self.registrar.find
 
     def start(self) -> None:
-        """Open the store."""
+        """Open the store, and count what this node holds in it now and again."""
         if self._store is not None:
             self._store.start()
+            self._counting.start(COUNT_S)
 
     def stop(self) -> Deferred[Any] | None:
         """Close the store."""
+        if self._counting.running:
+            self._counting.stop()
         return self._store.stop() if self._store is not None else None
-
-    def count(self) -> None:
-        """Count the registrations anew."""
-        if self._store is not None:
-            self._store.count(self._name, self._wall()).addCallbacks(self._counted, self._not_counted)
 
     def _is_known(self, host: str) -> bool:
         """Whether an address is a gateway's or a member's."""
@@ -193,6 +196,10 @@ class Reception:
             if member.name == binding.node:
                 return member.doors[UDP]
         return None
+
+    def _count(self) -> None:
+        if self._store is not None:
+            self._store.count(self._name, self._wall()).addCallbacks(self._counted, self._not_counted)
 
     def _counted(self, number: int) -> None:
         self.registrations = number
