@@ -40,7 +40,7 @@ from voipshift.node import Address, Load
 from voipshift.sip.portal import Portal
 from voipshift.sip.seals import Seals
 from voipshift.sip.server import SipServer
-from voipshift.wiring import gateways, h225, overload, tcp
+from voipshift.wiring import gateways, h225, overload, parts, tcp
 from voipshift.wiring.clientele import Clientele
 from voipshift.wiring.doors import identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
@@ -110,7 +110,7 @@ class Node(Service):
         self._batch = Batch()
         self._entropy = Entropy()
         self._ports = Ports(settings.file, self._batch)
-        self.h323: h225.Side = h225.Absent()
+        self.h323: parts.Side = parts.Absent()
         self.sip = SipServer(clock=reactor, force_rport=settings.sip.force_rport, listeners=self.listeners)
         self._terminating = terminating = gateways.terminating(
             settings, reactor, self.sip, self.listeners, self._is_ours
@@ -283,7 +283,7 @@ class Node(Service):
         settings = self._settings
         self._ports.open_sip(settings, self.sip, self.streams)
         shared = (self.table, self.delegation, self.leases, self.members, self.reception, self.workload, self.records)
-        rooms = h225.Rooms(*shared)
+        rooms = parts.Rooms(*shared)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
         self.membership = membership = membership_of(
             settings,

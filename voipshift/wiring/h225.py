@@ -8,108 +8,21 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any
 
 from voipshift import config
-from voipshift.balance.leases import Leases
-from voipshift.balance.members import Members
-from voipshift.balance.workload import Workload
-from voipshift.calls.table import Call, CallTable
-from voipshift.delegation.chain import Delegation
+from voipshift.calls.table import Call
 from voipshift.errors import ConfigurationError
 from voipshift.h323 import require
-from voipshift.node import Address
 from voipshift.wiring.gateways import plan_of
-from voipshift.wiring.reception import Reception
-from voipshift.wiring.records import Records
+from voipshift.wiring.parts import Absent, Present, Rooms, Side
+from voipshift.wiring.taken import named
 from voipshift.wiring.tally import Tally
-
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-
-    from voipshift.h323.server import Server
-    from voipshift.wiring.ras import Ras
 
 #: Descriptors that are left for all else: SIP's connections, files, the group.
 RESERVED = 512
-
-
-class Rooms(NamedTuple):
-    """The rooms of the node that it shares with SIP."""
-
-    table: CallTable
-    delegation: Delegation
-    leases: Leases
-    members: Members
-    reception: Reception
-    workload: Workload
-    records: Records
-
-
-class Side(Protocol):
-    """What the wiring does with it."""
-
-    @property
-    def octets(self) -> int: ...
-    @property
-    def accepted(self) -> int: ...
-    def start(self) -> None: ...
-    def stop(self) -> Deferred[None] | None: ...
-
-
-class Present:
-    """The H.323 side of a node that has one.
-
-    :param server: the connections
-    :param ras: the gatekeeper at its port, if there is one
-    :param tally: tells the operator what they dropped
-    """
-
-    def __init__(self, server: Server, ras: Ras | None, tally: Tally) -> None:
-        self._server = server
-        self._ras = ras
-        self._tally = tally
-
-    @property
-    def octets(self) -> int:
-        """In and out."""
-        return self._server.octets + (self._ras.octets if self._ras is not None else 0)
-
-    @property
-    def accepted(self) -> int:
-        """How many connections others have opened."""
-        return self._server.accepted
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._server.start()
-        if self._ras is not None:
-            self._ras.start()
-        self._tally.start()
-
-    def stop(self) -> Deferred[None] | None:
-        """Close everything; the Deferred is there while calls are being released."""
-        if self._ras is not None:
-            self._ras.stop()
-        stopped = self._server.stop()
-        self._tally.stop()
-        return stopped
-
-
-class Absent:
-    """The H.323 side of a node that has none."""
-
-    octets = 0
-    accepted = 0
-
-    def start(self) -> None:
-        """There is nothing to start."""
-
-    def stop(self) -> None:
-        """There is nothing to stop."""
 
 
 def call_signalling(
@@ -175,7 +88,7 @@ def call_signalling(
     server.serve(relay)
     try:
         for key, address in (("listen", front), ("accept", accept)):
-            with named(settings.file, key, address, "tcp"):
+            with named(settings.file, f"h323.{key}", address, "tcp"):
                 server.listen(key == "listen", address)
         gatekeeper = ras.gatekeeper(settings, reactor, rooms, gate, terminals, plan)
     except ConfigurationError:
@@ -202,13 +115,3 @@ def _most_connections() -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, (soft - RESERVED) // 2))
-
-
-@contextmanager
-def named(file: str, key: str, address: Address, protocol: str) -> Iterator[None]:
-    """Say in one line which port cannot be opened."""
-    try:
-        yield
-    except OSError as error:
-        reason = f"{address[0]}:{address[1]}/{protocol}: {error.strerror}; stop who has it, or choose another"
-        raise ConfigurationError(file, f"h323.{key}", reason) from None

@@ -15,6 +15,7 @@ from voipshift.sip.server import SipServer
 from voipshift.sip.streams import Streams
 from voipshift.udp import DatagramPort, Received, open_multicast, open_port
 from voipshift.wiring import tcp
+from voipshift.wiring.taken import named
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorFDSet
@@ -48,11 +49,8 @@ class Ports:
         :param key: which names it
         :raises ConfigurationError: it cannot be bound
         """
-        try:
+        with named(self._file, key, address, "udp"):
             port = open_port(address, received, self._batch)
-        except OSError as error:
-            reason = f"{address[0]}:{address[1]}/udp: {error.strerror}; stop who has it, or choose another"
-            raise ConfigurationError(self._file, key, reason) from None
         self._open.append(port)
         return port
 

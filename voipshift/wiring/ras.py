@@ -21,7 +21,8 @@ from voipshift.h323.registry import Registry
 from voipshift.node import Address
 from voipshift.udp import DatagramPort, open_port
 from voipshift.wiring.doors import RAS, advertised
-from voipshift.wiring.h225 import Rooms, named
+from voipshift.wiring.parts import Rooms
+from voipshift.wiring.taken import named
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -118,7 +119,7 @@ def gatekeeper(
         free = 0.0 if full else max(1.0, workload.capacity(at) * (1.0 - workload.occupancy(at)))
         return Standing(None if limit == math.inf else int(limit), int(min(free, MOST_CALLS)), full)
 
-    with named(settings.file, "ras", place, "udp"):
+    with named(settings.file, "h323.ras", place, "udp"):
         port = open_port(place, received)
     name, advertised_place = settings.node.name, advertised(settings, place)
     registry = Registry(

@@ -11,6 +11,7 @@ from voipshift.node import Address
 from voipshift.sip.server import SipServer
 from voipshift.sip.streams import Streams
 from voipshift.sip.tls import Credentials
+from voipshift.wiring.taken import named
 
 
 def streams_of(
@@ -41,13 +42,10 @@ def open_port(settings: config.Settings, index: int, streams: Streams) -> None:
     """
     sip, listen = settings.sip, settings.sip.listen[index]
     try:
-        streams.listen(index, listen.address, _credentials(sip, listen))
+        with named(settings.file, f"sip.listen[{index}].address", listen.address, "tcp"):
+            streams.listen(index, listen.address, _credentials(sip, listen))
     except ValueError as error:
         raise ConfigurationError(settings.file, "sip.tls", f"{error}") from None
-    except OSError as error:
-        host, port = listen.address
-        reason = f"{host}:{port}/tcp: {error.strerror}; stop who has it, or choose another"
-        raise ConfigurationError(settings.file, f"sip.listen[{index}].address", reason) from None
 
 
 def _credentials(sip: config.SipSettings, listen: config.SipListen) -> Credentials | None:
