@@ -106,7 +106,7 @@ class Relay:
         calls = self._calls.get(line)
         call = calls.get(message.call_reference) if calls else None
         if call is not None:
-            self.take(call, Side.CALLER, message.type, message, octets)
+            self._take(call, Side.CALLER, message.type, message, octets)
         elif message.type == MessageType.SETUP:
             self._begin(line, message, octets)
         else:
@@ -117,15 +117,15 @@ class Relay:
         """The connection to a gateway stands."""
         call = self._outgoing.get(line)
         if call is not None:
-            self.take(call, Side.NODE, callstate.CONNECTED)
+            self._take(call, Side.NODE, callstate.CONNECTED)
 
     def closed(self, line: Line) -> None:
         """A connection is over, or was never made."""
         called = self._outgoing.get(line)
         if called is not None:
-            self.take(called, Side.CALLED, callstate.CLOSED)
+            self._take(called, Side.CALLED, callstate.CLOSED)
         for call in list(self._calls.get(line, {}).values()):
-            self.take(call, Side.CALLER, callstate.CLOSED)
+            self._take(call, Side.CALLER, callstate.CLOSED)
 
     @property
     def next(self) -> float:
@@ -135,7 +135,7 @@ class Relay:
     def due(self, now: float) -> None:
         """Work off every timer that has run out."""
         for call, _ in self._timers.due(now):
-            self.take(call, Side.NODE, callstate.TIMER, reason=uuie.UNREACHABLE_DESTINATION)
+            self._take(call, Side.NODE, callstate.TIMER, reason=uuie.UNREACHABLE_DESTINATION)
 
     def has_calls(self, line: Line) -> bool:
         """Whether a caller's connection has a call."""
@@ -145,7 +145,7 @@ class Relay:
         """The node stops: both sides of every call are told."""
         for calls in list(self._calls.values()):
             for call in list(calls.values()):
-                self.take(call, Side.NODE, callstate.REFUSED, reason=uuie.UNDEFINED_REASON)
+                self._take(call, Side.NODE, callstate.REFUSED, reason=uuie.UNDEFINED_REASON)
 
     # A call's way.
 
@@ -184,6 +184,14 @@ class Relay:
         call.decision = found = self._find(call.called)
         found.addCallbacks(self._found, self._not_found, callbackArgs=(call,), errbackArgs=(call,))
 
+    def shifted(self, call: RelayedCall, address: Address) -> None:
+        """Send the caller to the accept port of a member."""
+        self._take(call, Side.NODE, callstate.SHIFTED, address=address)
+
+    def refused(self, call: RelayedCall, reason: str) -> None:
+        """Nobody carries a call, for a reason of H.225.0."""
+        self._take(call, Side.NODE, callstate.REFUSED, reason=reason)
+
     def _found(self, terminals: tuple[Address, ...], call: RelayedCall) -> None:
         """It is known where the called user is."""
         call.decision = None
@@ -191,7 +199,7 @@ class Relay:
             return
         call.gateways = list(terminals or self._plan.addresses(call.called))
         if call.gateways:
-            self.take(call, Side.NODE, callstate.ACCEPTED)
+            self._take(call, Side.NODE, callstate.ACCEPTED)
         else:
             if call.entry is not None:
                 call.entry.status = NO_GATEWAY
@@ -206,11 +214,11 @@ class Relay:
     def _from_called(self, call: RelayedCall, message: q931.Message, octets: bytes) -> None:
         if message.type == MessageType.RELEASE_COMPLETE and callstate.is_failure(message.cause):
             call.last = octets
-            self.take(call, Side.CALLED, callstate.FAILED, message, octets)
+            self._take(call, Side.CALLED, callstate.FAILED, message, octets)
         else:
-            self.take(call, Side.CALLED, message.type, message, octets)
+            self._take(call, Side.CALLED, message.type, message, octets)
 
-    def take(
+    def _take(
         self,
         call: RelayedCall,
         side: Side,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from voipshift.calls.table import Call
-from voipshift.h323 import callstate, uuie
+from voipshift.h323 import uuie
 from voipshift.h323.addresses import text_of, user_of
-from voipshift.h323.callstate import Side, State
+from voipshift.h323.callstate import State
 from voipshift.h323.signalling import Signal
 from voipshift.node import Address
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from voipshift.calls.record import Origin
-    from voipshift.calls.relay import Relay
     from voipshift.h323.gate import Token
 
 
@@ -41,6 +40,14 @@ class Line(Protocol):
     def close(self) -> None: ...
 
 
+class Carrier(Protocol):
+    """What a decision about a call is told to."""
+
+    def accepted(self, call: RelayedCall, origin: Origin | None) -> None: ...
+    def shifted(self, call: RelayedCall, address: Address) -> None: ...
+    def refused(self, call: RelayedCall, reason: str) -> None: ...
+
+
 class RelayedCall:
     """One call, from its SETUP to its end.
 
@@ -54,6 +61,7 @@ class RelayedCall:
         "called",
         "called_line",
         "called_reference",
+        "carrier",
         "decision",
         "entry",
         "gateways",
@@ -62,13 +70,12 @@ class RelayedCall:
         "kept",
         "last",
         "line",
-        "relay",
         "setup",
         "state",
     )
 
-    def __init__(self, relay: Relay, line: Line, setup: Signal) -> None:
-        self.relay = relay
+    def __init__(self, carrier: Carrier, line: Line, setup: Signal) -> None:
+        self.carrier = carrier
         self.line = line
         self.setup = setup
         self.called = user_of(setup.called)
@@ -112,12 +119,12 @@ class RelayedCall:
         :param origin: what a record of it begins with
         """
         self.hops = hops
-        self.relay.accepted(self, origin)
+        self.carrier.accepted(self, origin)
 
     def shift(self, address: Address) -> None:
         """A member carries it, and waits for the caller there."""
-        self.relay.take(self, Side.NODE, callstate.SHIFTED, address=address)
+        self.carrier.shifted(self, address)
 
     def refuse(self, reason: str) -> None:
         """Nobody carries it, for a reason of H.225.0."""
-        self.relay.take(self, Side.NODE, callstate.REFUSED, reason=reason)
+        self.carrier.refused(self, reason)

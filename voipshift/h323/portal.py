@@ -49,7 +49,7 @@ class Line(Protocol):
 
 
 class Requested(Protocol):
-    """A call about which is to be decided (:class:`voipshift.calls.relay.RelayedCall`)."""
+    """A call about which is to be decided (:class:`voipshift.calls.relayedcall.RelayedCall`)."""
 
     decision: Deferred[Acceptance] | None
 
