@@ -82,6 +82,7 @@ class Considerations:
         # After that an Ask that comes again is stale.
         self._kept_s = FRESH_INTERVALS * report_interval_s
         self._memory: deque[Considered] = deque()
+        self._known: dict[tuple[Peer, int], Considered] = {}
 
     def __len__(self) -> int:
         return len(self._memory)
@@ -91,7 +92,7 @@ class Considerations:
 
         :raises ProtocolViolation: too many do
         """
-        known = peer.considered.get(ask.number)
+        known = self._known.get((peer, ask.number))
         if known is not None:
             self._repeat(known)
             return
@@ -106,7 +107,7 @@ class Considerations:
 
     def withdrawn(self, peer: Peer, number: int, attempt: bytes, now: float) -> None:
         """A member does not want any more what it asked; saying so twice changes nothing."""
-        considered = peer.considered.get(number)
+        considered = self._known.get((peer, number))
         if considered is None:
             self._forget(now)
             self._remember(peer, number, attempt, now).state = State.WITHDRAWN
@@ -122,6 +123,7 @@ class Considerations:
         for considered in list(self._memory):
             self._give_up(considered)
         self._memory.clear()
+        self._known.clear()
 
     def _pending(self, considered: Considered) -> None:
         if considered.state is State.CONSIDERED:
@@ -176,7 +178,7 @@ class Considerations:
         if len(self._memory) >= MOST_CONSIDERED:
             raise ProtocolViolation("too_many_asks")
         considered = Considered(peer, number, attempt, ends_at + self._kept_s)
-        peer.considered[number] = considered
+        self._known[peer, number] = considered
         self._memory.append(considered)
         return considered
 
@@ -185,5 +187,5 @@ class Considerations:
         memory = self._memory
         while memory and memory[0].forget_at <= now:
             considered = memory.popleft()
-            considered.peer.considered.pop(considered.number, None)
+            del self._known[considered.peer, considered.number]
             self._give_up(considered)

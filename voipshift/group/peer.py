@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from voipshift.group.envelope import Outgoing, Stream
 from voipshift.node import Address, NodeIdentity
-
-if TYPE_CHECKING:
-    from voipshift.group.considerations import Considered
 
 #: What is said expires after so many report intervals; who says nothing for as long is silent.
 FRESH_INTERVALS = 3
@@ -37,7 +33,6 @@ class Peer:
         "boot",
         "checked_at",
         "clock_offset_s",
-        "considered",
         "greeted_at",
         "heard_at",
         "identity",
@@ -65,7 +60,6 @@ class Peer:
         self.in_group = False
         self.on_bus = False
         self.outgoing: Outgoing | None = None
-        self.considered: dict[int, Considered] = {}
 
     def __str__(self) -> str:
         host, port = self.address or ("nowhere", 0)
