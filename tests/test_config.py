@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.config import load
+from voipshift.configfile import load
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from tests.test_config import LEAST, WHOLE, ConfigurationTests
-from voipshift.config import load
+from voipshift.configfile import load
 
 
 class ClientTests(ConfigurationTests):

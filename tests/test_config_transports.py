@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.certificates import Authority
 from tests.test_config import LEAST, ConfigurationTests
-from voipshift.config import load
+from voipshift.configfile import load
 
 UDP = 'transport = "udp"\naddress = "127.0.0.1:5060"\n'
 TCP = UDP + '[[sip.listen]]\ntransport = "tcp"\naddress = "127.0.0.1:5060"\n'

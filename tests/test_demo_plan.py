@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.config import load
+from voipshift.configfile import load
 from voipshift.demo.plan import KEY_FILE, Plan, plan, toml_of
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys

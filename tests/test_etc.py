@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift import config
+from voipshift import config, configfile
 from voipshift.cli import main
 from voipshift.setting import Place
 
@@ -56,8 +56,8 @@ class EtcTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         shutil.copytree(ETC, self.folder, ignore=shutil.ignore_patterns("*.key"))
         self.assertEqual(main(["keygen", str(self.folder / "group.key")]), 0)
-        self.primary = config.load(str(self.folder / "primary.toml"))
-        self.member = config.load(str(self.folder / "member.toml"))
+        self.primary = configfile.load(str(self.folder / "primary.toml"))
+        self.member = configfile.load(str(self.folder / "member.toml"))
 
     def test_every_file_is_one_of_the_two(self) -> None:
         """A file that no test loads would not be kept working."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.test_config import LEAST, WHOLE, ConfigurationTests
-from voipshift.config import load
+from voipshift.configfile import load
 
 
 class SettingTests(ConfigurationTests):

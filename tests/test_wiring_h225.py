@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift import config
+from voipshift import config, configfile
 from voipshift.errors import ConfigurationError
 from voipshift.tap import Node
 from voipshift.wiring.doors import identity_of, listeners_of
@@ -47,7 +47,7 @@ class H225TestCase(SynchronousTestCase):
         """The settings of a file."""
         file = self.folder / "node.toml"
         file.write_text(text)
-        return config.load(str(file))
+        return configfile.load(str(file))
 
 
 class SettingsTests(H225TestCase):

@@ -15,7 +15,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import Any
 
-from voipshift import config
+from voipshift import configfile
 from voipshift.balance.reason import sentence_of
 from voipshift.calls.record import CANCELLED, LAPSED, SHIFTED, Record, document, moment, written
 from voipshift.errors import ConfigurationError
@@ -80,7 +80,7 @@ def since_of(text: str, now: float) -> float:
 
 def _ask(file: str | None, question: Any) -> list[Record]:
     if file is not None:
-        settings = config.load(file)
+        settings = configfile.load(file)
         if settings.records is None:
             raise ConfigurationError(file, "records", "missing: this node keeps no records of its calls")
         where = place_of(settings)

@@ -34,9 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """Read a configuration as a node would, ports apart."""
-    from voipshift import config
+    from voipshift import configfile
 
-    config.load(arguments.file)
+    configfile.load(arguments.file)
     print(f"{arguments.file}: ok")
     return 0
 

@@ -1,18 +1,15 @@
 """The settings of a node: what its TOML file can hold, each with its type, default and bounds.
 
-Each room is handed its own frozen settings and sees no other.  :func:`load` checks every key and how they fit
-together; only whether a port is free is left to the start.  What a setting does, and which way to turn it, is written
-beside it in ``etc/primary.toml``.
+Each room is handed its own frozen settings and sees no other.  How they fit together is
+:mod:`voipshift.consistency`'s, and the file :mod:`voipshift.configfile`'s.  What a setting does, and which way to turn
+it, is written beside it in ``etc/primary.toml``.
 """
 
 from __future__ import annotations
 
 import math
-import tomllib
-from dataclasses import replace
 from typing import Literal
 
-from voipshift import consistency
 from voipshift.node import Address
 from voipshift.setting import (
     IPNetwork,
@@ -364,35 +361,3 @@ class Settings:
     registrar: RegistrarSettings | None = key(table(RegistrarSettings), default=None)
     records: RecordSettings | None = key(table(RecordSettings), default=None)
     access: AccessSettings = key(table(AccessSettings), default=AccessSettings())
-
-
-def load(file: str) -> Settings:
-    """Read and check a configuration file, its key file included.
-
-    :raises ConfigurationError: with one line that names the file, the key, and what to do
-    """
-    at = Place(file)
-    settings = table(Settings, file=file)(_document(at), at)
-    consistency.check(settings, at)
-    if settings.group is None:
-        return settings
-    return replace(settings, group=_without_itself(settings.group, settings.node.advertise))
-
-
-def _document(at: Place) -> dict[str, object]:
-    try:
-        with open(at.file, "rb") as opened:
-            return tomllib.load(opened)
-    except OSError as error:
-        raise at.wrong(f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise at.wrong(f"is not TOML: line {line} is not UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise at.wrong(f"is not TOML: {error}") from None
-
-
-def _without_itself(group: GroupSettings, advertise: str | None) -> GroupSettings:
-    """The group as one of its members sees it, for all of them may have the same list."""
-    own = {group.listen, (advertise, group.listen[1])}
-    return replace(group, members=tuple(member for member in group.members if member not in own))

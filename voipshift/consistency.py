@@ -8,23 +8,13 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from voipshift.config import GatewaySettings, GroupSettings, Settings, SipListen, SipSettings, WorkloadSettings
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys
 from voipshift.group.fields import MOST_SERVICES
 from voipshift.node import Address
 from voipshift.setting import Place
-
-if TYPE_CHECKING:
-    from voipshift.config import (
-        GatewaySettings,
-        GroupSettings,
-        Settings,
-        SipListen,
-        SipSettings,
-        WorkloadSettings,
-    )
 
 
 def check(settings: Settings, at: Place) -> None:

@@ -17,7 +17,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.python import usage
 
-from voipshift import config
+from voipshift import config, configfile
 from voipshift.balance.leases import Lease
 from voipshift.balance.members import Members
 from voipshift.balance.policy import policy_of
@@ -78,7 +78,7 @@ def makeService(options: Options, reactor: Any = None) -> Service:
     if reactor is None:
         from twisted.internet import reactor
     try:
-        node = Node(config.load(options["config"]), reactor)
+        node = Node(configfile.load(options["config"]), reactor)
     except ConfigurationError as error:
         raise SystemExit(f"voipshift: {error}") from None
     gc.freeze()

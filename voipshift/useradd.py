@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from voipshift import config
+from voipshift import config, configfile
 from voipshift.errors import ConfigurationError
 from voipshift.sip.auth import Secrets
 from voipshift.store import redis, sqlite, userfile
@@ -68,7 +68,7 @@ def remove(file: str, name: str) -> str:
 
 
 def _settings(file: str) -> config.Settings:
-    settings = config.load(file)
+    settings = configfile.load(file)
     if settings.access.users is None:
         raise ConfigurationError(file, "access.users", 'missing: write where users are kept, such as users = "users"')
     return settings

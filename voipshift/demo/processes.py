@@ -26,7 +26,8 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 import voipshift
-from voipshift.config import Settings, load
+from voipshift.config import Settings
+from voipshift.configfile import load
 from voipshift.demo.plan import KEY_FILE, NodePlan
 from voipshift.group import keys
 
