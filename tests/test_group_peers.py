@@ -6,22 +6,10 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from voipshift.group.effects import Doubled, Effect, Gone, Greet, Hello, Joined, Reply
 from voipshift.group.messages import Poll, Report, Statement
 from voipshift.group.peer import Peer, Standing
-from voipshift.group.peers import (
-    AGAIN_S,
-    CHALLENGE_S,
-    HEARSAY_TRIES,
-    MOST_STRANGERS,
-    Doubled,
-    Effect,
-    Gone,
-    Greet,
-    Hello,
-    Joined,
-    Peers,
-    Reply,
-)
+from voipshift.group.peers import AGAIN_S, CHALLENGE_S, HEARSAY_TRIES, MOST_STRANGERS, Peers
 from voipshift.node import Address, Load, NodeIdentity
 
 HERE, B, ELSEWHERE = ("10.0.0.1", 7400), ("10.0.0.2", 7400), ("10.0.0.9", 7400)

@@ -15,11 +15,12 @@ from twisted.logger import Logger
 
 from voipshift.errors import ProtocolViolation
 from voipshift.group.asks import Asks
+from voipshift.group.effects import Doubled, Effect, Gone, Greet, Hello, Joined, Reply
 from voipshift.group.envelope import Header, Opener, Stream
 from voipshift.group.fields import LARGEST_NUMBER
 from voipshift.group.messages import Kind, Statement, decode_poll, decode_report
 from voipshift.group.peer import FRESH_INTERVALS, Peer, Standing
-from voipshift.group.peers import Doubled, Effect, Gone, Greet, Hello, Joined, Peers, Reply
+from voipshift.group.peers import Peers
 from voipshift.group.polls import Polls
 from voipshift.group.reporter import Reporter
 from voipshift.group.speaker import Speaker

@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
+from voipshift.group.effects import Doubled, Effect, Gone, Greet, Hello, Joined, Reply
 from voipshift.group.fields import CHALLENGE_OCTETS
 from voipshift.group.messages import MOST_OTHERS, Poll, Report
 from voipshift.group.peer import Peer, Standing
@@ -49,52 +49,6 @@ AGAIN_S = 5.0
 MEASURED_S = 30.0
 #: How long the holder of a name may be silent when another claims it.
 CLAIM_S = 0.3
-
-
-class Hello(NamedTuple):
-    """Poll whoever is at that address."""
-
-    address: Address
-    challenge: bytes
-
-
-class Greet(NamedTuple):
-    """Poll that boot."""
-
-    peer: Peer
-    challenge: bytes
-
-
-class Reply(NamedTuple):
-    """Report to that boot, with the echo of its challenge; ``challenge`` is ours where it is not believed yet."""
-
-    peer: Peer
-    echo: bytes
-    challenge: bytes
-
-
-class Joined(NamedTuple):
-    """The boot is believed; ``replaced`` held the name before."""
-
-    peer: Peer
-    replaced: Peer | None
-
-
-class Gone(NamedTuple):
-    """Nothing is known any more of the boot; a ``member`` left the group."""
-
-    peer: Peer
-    member: bool
-
-
-class Doubled(NamedTuple):
-    """Two nodes have one name: said once of each two boots."""
-
-    holder: Peer
-    namesake: Peer
-
-
-Effect = Hello | Greet | Reply | Joined | Gone | Doubled
 
 
 class _Place:

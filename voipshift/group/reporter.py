@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voipshift.group.agenda import Agenda
+from voipshift.group.effects import Reply
 from voipshift.group.messages import Statement, encode_statement
-from voipshift.group.peers import Peers, Reply
+from voipshift.group.peers import Peers
 from voipshift.group.reports import Schedule
 from voipshift.group.speaker import Speaker
 from voipshift.node import Address, Load
