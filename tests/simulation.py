@@ -288,7 +288,7 @@ class Group:
             done = node.delegation.counts
             if done["attempts"] != done["accepted"] + done["shifted"] + done["refused"] + done["cancelled"]:
                 raise Broken(f"{node.name} ended its attempts not once each: {done}")
-        if self.hops_seen > self.rule.hop_limit:
+        if self.hops_seen > self.rule.hops_allowed(len(self.nodes) - 1):
             raise Broken(f"an attempt had visited {self.hops_seen} nodes")
         for name in list(self.nodes):
             self.stop(name)

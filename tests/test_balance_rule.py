@@ -186,6 +186,16 @@ class CandidateTests(RuleTestCase):
             self.assertEqual(self.decide(rule, {"x"}, limit, resumed=True), "accept")
             self.calls = 10
 
+    def test_a_large_group_may_be_searched_farther(self) -> None:
+        """Five nodes instead of three from a hundred nodes on, unless the operator says how many."""
+        for number in range(98):
+            self.hear(f"m{number}", 0)
+        self.assertEqual(self.decide(hops=3), "refuse")
+        self.hear("m98", 0)
+        self.assertNotEqual(self.decide(hops=4), "refuse")
+        self.assertEqual(self.decide(hops=5), "refuse")
+        self.assertEqual(self.decide(replace(SEED, hop_limit=3), hops=3), "refuse")
+
     def test_with_room_and_nobody_to_ask_it_accepts(self) -> None:
         """The even rule keeps the call when there is no candidate."""
         self.calls = 9

@@ -163,7 +163,7 @@ class GoodTests(ConfigurationTests):
             (settings.sip.force_rport, settings.sip.identify_self, settings.sip.lease_s), (True, False, 10)
         )
         balance = dataclasses.asdict(settings.balance)
-        self.assertEqual(list(balance.values()), ["seed", "weighted", None, None, 3, 1.5, "reports", 3.0, 0.1])
+        self.assertEqual(list(balance.values()), ["seed", "weighted", None, None, None, 1.5, "reports", 3.0, 0.1])
         self.assertEqual(settings.workload.ongoing_calls, math.inf)
         self.assertEqual(settings.workload.calls_per_second, math.inf)
         self.assertEqual(settings.calls.probe_interval_s, 60)

@@ -222,11 +222,12 @@ class PlaceTests(DelegationTestCase):
         self.hear(*(said(f"m{index}", 0.0, capacity=1000) for index in range(20)))
         placed = self.delegation.place(ATTEMPT)
         self.assertNoResult(placed)
-        for number in range(self.rule.hop_limit):
+        limit = self.rule.hops_allowed(20)
+        for number in range(limit):
             self.asks.sent[number].answer.errback(Refused())
         self.failureResultOf(placed, Refused)
-        self.assertEqual(len(self.asks.sent), self.rule.hop_limit)
-        self.assertEqual(len(set(self.asks.names)), self.rule.hop_limit)
+        self.assertEqual(len(self.asks.sent), limit)
+        self.assertEqual(len(set(self.asks.names)), limit)
 
     def test_the_deadline_of_the_chain_ends_it(self) -> None:
         """When no time is left for an answer, nobody more is asked."""

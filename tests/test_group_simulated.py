@@ -377,7 +377,7 @@ class DeathTests(SmallGroupTestCase):
         group.run(0.02)
         stopped = group.stop("n0")
         self.assertEqual(client.endings, ["refused"])
-        self.assertEqual(stopped.delegation.counts["asked_on"], SEED.hop_limit)
+        self.assertEqual(stopped.delegation.counts["asked_on"], SEED.hops_allowed(3))
         group.run(1.0)
         self.assertEqual(sum(len(node.leases) for node in group.nodes.values()), 0)
 

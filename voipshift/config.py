@@ -156,13 +156,13 @@ class GroupSettings:
 
 @room
 class BalanceSettings:
-    """``[balance]``; `shift_above` and `delta` are None where the rule's own value holds."""
+    """``[balance]``; `shift_above`, `delta` and `hop_limit` are None where the rule's own value holds."""
 
     rule: Literal["seed", "even", "rate"] = key(one_of("seed", "even", "rate"), default="seed")
     choose: Literal["weighted", "lowest"] = key(one_of("weighted", "lowest"), default="weighted")
     shift_above: float | None = key(number(0, 1), default=None)
     delta: float | None = key(number(0, 1), default=None)
-    hop_limit: int = key(whole(1, 7), default=3)
+    hop_limit: int | None = key(whole(1, 7), default=None)
     deadline_s: float = key(number(0.1, 10), default=1.5)
     collect: Literal["reports", "poll", "race"] = key(one_of("reports", "poll", "race"), default="reports")
     collect_from: float = key(or_all(whole(1, 1000)), default=3.0)

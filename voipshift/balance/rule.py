@@ -55,6 +55,12 @@ if TYPE_CHECKING:
     from voipshift.config import BalanceSettings
 
 
+#: How many nodes an attempt may have visited; in a large group, of so many nodes, the last free slot is farther away.
+HOP_LIMIT = 3
+HOP_LIMIT_LARGE = 5
+LARGE_GROUP = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """The parameters of the one code path.
@@ -62,13 +68,20 @@ class Rule:
     :param theta: below this occupancy a client's attempt stays without looking at the others; 1 is the seed's rule
     :param delta: the dead band: only a member emptier by more than this is asked while there is room here
     :param choose: ``weighted`` draws in proportion to free capacity, ``lowest`` among the least occupied
-    :param hop_limit: how many nodes an attempt may have visited before nobody more is asked
+    :param hop_limit: how many nodes an attempt may have visited before nobody more is asked; None for what suits the
+        size of the group
     """
 
     theta: float
     delta: float = 0.05
     choose: Literal["weighted", "lowest"] = "weighted"
-    hop_limit: int = 3
+    hop_limit: int | None = None
+
+    def hops_allowed(self, members: int) -> int:
+        """The hop limit in a group with so many other nodes."""
+        if self.hop_limit is not None:
+            return self.hop_limit
+        return HOP_LIMIT if members + 1 < LARGE_GROUP else HOP_LIMIT_LARGE
 
 
 #: Accept below the threshold, else forward to a less loaded member.
@@ -132,7 +145,7 @@ def decide(
         return Reason.BELOW_THRESHOLD if lacking is None else Ask(lacking, Reason.OFFERED_LESS)
     if room and not resumed and (hops or occupancy < rule.theta):  # line 4
         return Reason.BELOW_THRESHOLD
-    if hops >= rule.hop_limit:  # line 7
+    if hops >= rule.hops_allowed(len(members)):  # line 7
         return Reason.NOBODY_LEFT if room else Reason.HOP_LIMIT
     candidates: Sequence[Member] = members.candidates(door, visited, now)  # line 5
     if selection is not None:

@@ -61,7 +61,7 @@ class PollingChain(Chain):
     def _is_settled(self, now: float) -> bool:
         """Whether the rule decides without the loads of the others: lines 3, 4 and 7."""
         here, hops = self._here, len(self._visited)
-        if hops >= here.rule.hop_limit:
+        if hops >= here.rule.hops_allowed(len(here.members)):
             return True
         if here.has_room(self._selection, now):
             return hops > 0 or here.workload.occupancy(now) < here.rule.theta

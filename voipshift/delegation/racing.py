@@ -47,13 +47,14 @@ class RacingChain(Chain):
             self._pending()
             self._pending = None
         contenders = self._contenders(decision.member)
+        limit = here.rule.hops_allowed(len(here.members))
         way = (*self._path, here.told(decision.reason), *self._tried)
         asks = []
         for contender in contenders:
             contender.add_call()
             here.counts["asked_on"] += 1
             beside = [here.told_of(other, Reason.ASKED_BESIDE) for other in contenders if other is not contender]
-            path = (*way, *beside[: max(0, here.rule.hop_limit - len(way))])
+            path = (*way, *beside[: max(0, limit - len(way))])
             asks.append(here.ask(contender.name, self._attempt, path, left_s))
         self._running = asks.copy()
         race: Deferred[Acceptance | None] = Deferred(lambda _: self._stop_the_others())
