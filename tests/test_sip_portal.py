@@ -257,7 +257,12 @@ class NowhereToGoTest(SipNetTestCase):
         """Route entries past ours that are no gateway, member or party of that call get 403."""
         node = self.node()
         for uri in ("sip:100@example.org", "sip:100@192.0.2.1"):
-            for routes in ("<sip:203.0.113.9;lr>", "<sip:192.0.2.1;lr>, <sip:203.0.113.9;lr>"):
+            for routes in (
+                "<sip:203.0.113.9;lr>",
+                "<sip:192.0.2.1;lr>, <sip:203.0.113.9;lr>",
+                "<sip:192.0.2.20;lr>, <sip:203.0.113.9;lr>",
+                "<sip:192.0.2.20;lr>, <sip:stranger.example.org;lr>",
+            ):
                 self.phone.say(self.phone.request("INVITE", uri, fields=[("Route", routes)]), HERE)
                 self.phone.told(403)
         self.assertEqual(len(node.table), 0)

@@ -215,7 +215,7 @@ class Proxy:
 
         :raises ProtocolViolation: 403, it leads to somebody who is neither gateway nor member
         """
-        self._routing.checked(self._routing.without_ours(request), frozenset())
+        self._routing.way_out(self._routing.without_ours(request))
 
     def into_flow(self, invite: ServerTransaction) -> bool:
         """Pass a member's request into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2):
@@ -350,7 +350,7 @@ class Proxy:
         """A request from outside a dialog as it goes on, and where to (section 16.5)."""
         request = self._routing.without_ours(server.request)
         request.uri = target
-        routed = self._routing.checked(request, frozenset())
+        routed = self._routing.way_out(request)
         if routed is not None:
             return request, ((Target(routed),),)
         return request, places or self._thinning.passing(server, self._gateways.targets(target))

@@ -166,6 +166,18 @@ class Routing:
             raise not_a_party()
         return address
 
+    def way_out(self, request: Request) -> Address | None:
+        """The address of the first Route value of a request from outside a dialog; None without a Route.
+
+        There all of its values are its sender's own, and whoever is first of them would send it to the next.
+
+        :raises ProtocolViolation: 403, one of them is no gateway and no member
+        """
+        way = [address_of(value) for value in request.values("Route")]
+        if not all(each is not None and (each in self._gateways or self._is_member(each)) for each in way):
+            raise not_a_party()
+        return way[0] if way else None
+
     def next_hop(self, request: Request, dialogs: Dialogs, to: End) -> Address:
         """Where a request inside a dialog goes, its own Route values taken off before.
 
