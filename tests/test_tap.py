@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.resolving import ResolvingClock
 from tests.sipnet import GATEWAY, PHONE, Network, Peer
 from voipshift.node import CallAttempt
 from voipshift.tap import Node, Options, makeService
@@ -38,19 +38,6 @@ address = "192.0.2.20:5060"
 [access]
 open = true
 """
-
-
-class ClockReactor(Clock):
-    """A clock that also knows the address of every name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.looked_up: list[str] = []
-
-    def resolve(self, name: str) -> Deferred[str]:
-        """Every name is the second node's."""
-        self.looked_up.append(name)
-        return succeed("192.0.2.2")
 
 
 class OptionsTest(SynchronousTestCase):
@@ -81,7 +68,8 @@ class NodeTestCase(SynchronousTestCase):
         key_file = self.folder / "group.key"
         key_file.touch(0o600)
         key_file.write_text("00" * 32 + "\n")
-        self.clock = ClockReactor()
+        self.clock = ResolvingClock()
+        self.clock.nameResolver.zone["member.example.org"] = ["192.0.2.2"]
         self.network = Network(self.clock)
         self.patch(ports, "open_port", self.network.open_port)
         self.phone = Peer(self.network, PHONE)
@@ -149,13 +137,13 @@ class StartTest(NodeTestCase):
         self.assertNotEqual(self.network.sent, [])
 
     def test_members_are_looked_up_by_name(self) -> None:
-        """By the reactor, now and again: one may come up or move while the node runs."""
+        """Now and again: one may come up or move while the node runs."""
         member = self.start(2, "member")
         self.start(1, "primary", members=("member.example.org:5065",))
         self.network.advance(5)
         self.assertEqual([each.name for each in member.members], ["primary"])
         self.network.advance(60)
-        self.assertGreaterEqual(self.clock.looked_up.count("member.example.org"), 3)
+        self.assertGreaterEqual(self.clock.nameResolver.asked.count("member.example.org"), 3)
 
 
 class GroupTest(NodeTestCase):

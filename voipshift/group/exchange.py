@@ -187,9 +187,9 @@ class Exchange:
         self._agenda.clear()
         self._alarm.stop()
 
-    def add_member(self, address: Address) -> None:
-        """A configured member, looked up after the start."""
-        self._peers.place(address, self._clock.seconds(), configured=True)
+    def may_be_at(self, address: Address) -> None:
+        """A name of a configured member leads to that address now."""
+        self._peers.place(address, self._clock.seconds(), configured=False)
         self._arm()
 
     # What the rest of the node wants of the group.

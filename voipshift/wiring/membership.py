@@ -6,12 +6,10 @@ A node that stands alone has :class:`Alone`, which asks nobody and tells nobody.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from voipshift import config
 from voipshift.balance.leases import Lease
@@ -25,10 +23,8 @@ from voipshift.group.messages import Statement
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 from voipshift.sip.uri import is_ip_address
 from voipshift.wiring.doors import advertised
+from voipshift.wiring.lookup import Lookup
 from voipshift.wiring.ports import Ports
-
-#: How often the names of configured members are looked up again: one may come up, or move, while the node runs.
-LOOK_UP_S = 30.0
 
 
 class Membership(Protocol):
@@ -80,20 +76,15 @@ class Alone:
 class Grouped:
     """The membership of a node that has a group.
 
-    :param reactor: time, and the look-up of names
     :param exchange: what is said to the members
     :param bus: where else reports go; None where they go nowhere else
-    :param names: the members that are configured by a DNS name, each with its port
+    :param lookup: of the members that are configured by a DNS name
     """
 
-    def __init__(self, reactor: Any, exchange: Exchange, bus: Bus | None, names: Iterable[tuple[str, int]]) -> None:
-        self._reactor = reactor
+    def __init__(self, exchange: Exchange, bus: Bus | None, lookup: Lookup) -> None:
         self._exchange = exchange
         self._bus = bus
-        self._names = tuple(names)
-        self._look_up = LoopingCall(self._look_up_members)
-        self._look_up.clock = reactor
-        self._log = Logger()
+        self._lookup = lookup
         self.ask: Callable[[str, CallAttempt, tuple[Load, ...], float], Deferred[Acceptance]] = exchange.ask
         self.poll: Callable[[list[str], float], Deferred[frozenset[str]]] = exchange.poll
         self.give_back: Callable[[Acceptance, bytes], None] = exchange.give_back
@@ -109,13 +100,11 @@ class Grouped:
         self._exchange.start()
         if self._bus is not None:
             self._bus.start()
-        if self._names:
-            self._look_up.start(LOOK_UP_S)
+        self._lookup.start()
 
     def stop(self) -> None:
         """Leave it."""
-        if self._look_up.running:
-            self._look_up.stop()
+        self._lookup.stop()
         self._exchange.stop()
         if self._bus is not None:
             self._bus.stop()
@@ -123,18 +112,6 @@ class Grouped:
     def tell_lapsed(self, lapsed: Iterable[Lease]) -> None:
         """Tell the entries of leases that their clients did not come."""
         self._exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
-
-    def _look_up_members(self) -> None:
-        for host, port in self._names:
-            found = self._reactor.resolve(host)
-            found.addCallbacks(self._looked_up, self._not_found, callbackArgs=(port,), errbackArgs=(host,))
-
-    def _looked_up(self, host: str, port: int) -> None:
-        if self._look_up.running:
-            self._exchange.add_member((host, port))
-
-    def _not_found(self, failure: Failure, host: str) -> None:
-        self._log.warn("group.members: {host}: {reason}", host=host, reason=failure.getErrorMessage())
 
 
 def membership_of(
@@ -200,4 +177,5 @@ def membership_of(
         at_end=at_end,
     )
     names = [member for member in group.members if not is_ip_address(member[0])]
-    return Grouped(reactor, exchange, bus, names)
+    lookup = Lookup(reactor, names, ip_address(group.listen[0]).version, exchange.may_be_at)
+    return Grouped(exchange, bus, lookup)
