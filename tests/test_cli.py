@@ -142,6 +142,12 @@ class DemoArgumentTests(SynchronousTestCase):
 class UsageTests(SynchronousTestCase):
     """The command by itself."""
 
+    def test_an_interrupt_is_no_traceback(self) -> None:
+        """Ctrl-C while a command is still being made ready, or one that has no end of its own for that."""
+        interrupted = mock.Mock(side_effect=KeyboardInterrupt)
+        with mock.patch.object(voipshift.demo, "run", mock.Mock(main=interrupted), create=True):
+            self.assertEqual(run("demo"), (130, "", ""))
+
     def test_command_is_needed(self) -> None:
         """Without one the usage is shown, exit code 2."""
         code, _, err = run()

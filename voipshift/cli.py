@@ -16,12 +16,16 @@ from functools import partial
 from voipshift import __version__
 from voipshift.errors import ConfigurationError
 
+#: The status of a shell for a command that Ctrl-C ended.
+INTERRUPTED = 130
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
     :param argv: the words after ``voipshift``
-    :return: the exit code: 0, or 1 when what was asked for did not come about (argparse itself exits with 2)
+    :return: the exit code: 0, or 1 when what was asked for did not come about, or 130 when it was interrupted before it
+        began (argparse itself exits with 2)
     """
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
@@ -30,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def check(arguments: argparse.Namespace) -> int:
