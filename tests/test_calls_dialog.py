@@ -404,6 +404,24 @@ class WayTest(SipNetTestCase):
         passed = self.gateway.asked("BYE")
         self.assertEqual((passed.uri, passed.values("Route")), ("sip:100@10.9.9.9", ["<sip:gw.example.org;lr>"]))
 
+    def test_the_end_called_by_a_client_of_rfc_2543_hangs_up(self) -> None:
+        """Its BYE has no To tag, for the caller gave itself none; another call's without one stays 481."""
+        node = self.node()
+        invite = self.phone.request("INVITE", "sip:100@192.0.2.1", sender="<sip:old@x>")
+        self.phone.say(invite, HERE)
+        self.gateway.answer(self.gateway.asked("INVITE"), 200)
+        self.phone.told(200)
+        stray = self.gateway.back("BYE", invite)
+        stray.set("Call-ID", "another")
+        self.gateway.say(stray, HERE)
+        self.gateway.told(481, "BYE")
+        bye = self.gateway.back("BYE", invite)
+        self.assertIsNone(bye.to_tag)
+        self.gateway.say(bye, HERE)
+        self.phone.answer(self.phone.asked("BYE"), 200)
+        self.gateway.told(200, "BYE")
+        self.assertEqual(len(node.table), 0)
+
     def test_a_client_of_rfc_2543_without_tags(self) -> None:
         """A caller without a From tag can call and hang up."""
         node = self.node()

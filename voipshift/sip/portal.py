@@ -234,7 +234,7 @@ class Portal:
             else:
                 self._answer(transaction, 200, (ALLOW, ACCEPT))
         elif request.method in WITHIN_A_DIALOG:
-            self._answer(transaction, 481)
+            self._carrier.within(transaction)  # it has no To tag where a caller of RFC 2543 gave itself none
         elif request.method in METHODS:
             self._answer(transaction, 405, (ALLOW,))
         else:
