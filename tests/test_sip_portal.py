@@ -32,7 +32,7 @@ class AnsweredByTheNodeTest(SipNetTestCase):
             asked = short % (number, number, more)
             self.phone.say(asked, HERE)
             answer = self.phone.told(200, "OPTIONS")
-            self.assertEqual(answer.has("Allow"), told)
+            self.assertEqual(answer.has("Accept"), told)
             self.assertLessEqual(len(answer.octets()), 2 * len(asked))
 
     def test_options_is_answered_200_while_somebody_has_room(self) -> None:

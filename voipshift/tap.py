@@ -269,7 +269,8 @@ class Node(Service):
         control = overload.control_of(deciding, time.time)
         refusals = overload.refusals_of(settings, deciding, self.sip.layer, control)
         timetables = (self.proxy, self.prober, terminating.watch)
-        self.sip.serve(self.portal.requested, self.proxy.acknowledge, timetables, admits, refusals, control)
+        used_by = (self.portal.requested, self.proxy.acknowledge, timetables)
+        self.sip.serve(*used_by, admits, refusals, control, self._trusts)
 
         try:
             self._open_ports()

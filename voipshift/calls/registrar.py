@@ -165,12 +165,17 @@ def step(asked: Registration, origin: Origin, bindings: Bindings, now: float) ->
 def answer(asked: Registration, bindings: Bindings, now: float) -> tuple[tuple[str, str], ...]:
     """The header fields of the 200: every binding with what is left of it, Path, and the time (section 10.3 item 8).
 
+    Where there is no room for all of them, those that the request is about matter the most, and come first.
+
     :param now: seconds since 1970
     """
-    fields = [("Contact", _written(binding, now)) for binding in live(bindings, now)]
-    if asked.returns_path:
-        fields += [("Path", value) for value in asked.path]
-    return *fields, ("Date", formatdate(now, usegmt=True))
+    path = [("Path", value) for value in asked.path] if asked.returns_path else []
+    wished = {wish.contact for wish in asked.wishes}
+    own: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
+    for binding in live(bindings, now):
+        (own if binding.contact in wished else others).append(("Contact", _written(binding, now)))
+    return *own, *path, *others, ("Date", formatdate(now, usegmt=True))
 
 
 def same_contact(one: str, other: str) -> bool:

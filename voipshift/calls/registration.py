@@ -30,6 +30,7 @@ from voipshift.calls.registrar import (
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.auth import Party
+from voipshift.sip.gain import fitting
 from voipshift.sip.layer import Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
@@ -216,5 +217,4 @@ class Registrar:
         reason: str | None = None,
     ) -> None:
         self.answered[status] += 1
-        request = transaction.request
-        self._respond(transaction, request.response(status, reason, to_tag=self._tag(request), fields=fields))
+        self._respond(transaction, fitting(transaction, status, reason, self._tag(transaction.request), fields))

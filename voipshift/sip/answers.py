@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from voipshift.sip.gain import is_bounded
+from voipshift.sip.gain import fitting
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 
@@ -28,7 +28,6 @@ class Answers:
     :param refuse: sends one that is not repeated unless the client asks again
     :param keep: takes over a response that another node has sent
     :param tag: the To tag of a response to a request
-    :param trusts: whether an address is no stranger's
     :param draw: a number from 0 to 1
     :ivar counts: final responses, by status
     """
@@ -40,14 +39,12 @@ class Answers:
         refuse: Callable[[ServerTransaction, Response], None],
         keep: Callable[[ServerTransaction, Response], None],
         tag: Callable[[Request], str],
-        trusts: Callable[[str], bool],
         draw: Callable[[], float],
     ) -> None:
         self._respond = respond
         self._refuse = refuse
         self._keep = keep
         self._tag = tag
-        self._trusts = trusts
         self._draw = draw
         self.counts: Counter[int] = Counter()
 
@@ -61,10 +58,10 @@ class Answers:
         """Answer a request, for good."""
         self.counts[status] += 1
         request = transaction.request
-        response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
-        optional = fields and status not in REDIRECTIONS
-        if optional and not self._trusts(transaction.source.host) and not is_bounded(request, response):
-            response = request.response(status, reason, to_tag=self._tag(request))
+        if fields and status not in REDIRECTIONS:
+            response = fitting(transaction, status, reason, self._tag(request), fields)
+        else:
+            response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
         if status < 400:
             self._respond(transaction, response)
         else:

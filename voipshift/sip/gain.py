@@ -1,27 +1,47 @@
-"""How much longer than a stranger's request an answer may be: who is forged is not to be hit harder than by the forger.
+"""How long an answer to a stranger may be: who is forged is not to be hit harder than by the forger.
 
-Over UDP anybody can write somebody else's address into a datagram, and what the node answers goes there.
+Over UDP anybody can write somebody else's address into a datagram, and what the node answers goes there.  So no
+response of the node's own is longer than :data:`MOST_GAIN` times the request that it answers, as that came: what can be
+left out is left out then, and where that does not suffice nothing is said.  What others answer goes back as it is.
+
+No stranger is whoever is at the other end of a connection, and over UDP whom the operator trusts; and, once that was
+seen, a user with his password and a member with its mark.
 """
 
 from __future__ import annotations
 
-from voipshift.sip.message import Request, Response
+import sys
+from collections.abc import Sequence
+
+from voipshift.sip.message import Response
+from voipshift.sip.transaction import ServerTransaction
 
 #: A stranger's request gets at most so many times its own octets back.
 MOST_GAIN = 2
+#: What those get who are no strangers.
+UNBOUNDED = sys.maxsize
+#: Octets of the longest Contact of a 302, with an IPv6 address and a lease, but for its user.
+CONTACT = 120
+#: A request that is longer has room for any 302: its Via, To and first line grow by less than that.
+LONG_ENOUGH = 300
+_TAG = 16 * "0"
 
 
-def is_bounded(request: Request, response: Response) -> bool:
-    """Whether a response is no longer than :data:`MOST_GAIN` times its request."""
-    return len(response.octets()) <= MOST_GAIN * octets_as_it_came(request)
+def fitting(
+    transaction: ServerTransaction, status: int, reason: str | None, tag: str, fields: Sequence[tuple[str, str]]
+) -> Response:
+    """A response of the node's own, without those of its fields for which there is no room: the last ones go first."""
+    response = transaction.request.response(status, reason, to_tag=tag, fields=fields)
+    while fields and transaction.most < UNBOUNDED and len(response.octets()) > transaction.most:
+        fields = fields[:-1]
+        response = transaction.request.response(status, reason, to_tag=tag, fields=fields)
+    return response
 
 
-def octets_as_it_came(request: Request) -> int:
-    """The length of a request without what the node itself has written into it: received, rport, Content-Length."""
-    written = 0 if request.has("Content-Length") else len("Content-Length: 0\r\n")
-    said = request.via.parameters
-    if "received" in said:
-        written += len(f";received={said['received']}")
-    if said.get("rport"):
-        written += len(f"={said['rport']}")
-    return len(request.octets()) - written
+def has_room_for_redirection(transaction: ServerTransaction) -> bool:
+    """Whether a request is long enough to be answered with 302, whichever node will be named."""
+    if transaction.most >= MOST_GAIN * LONG_ENOUGH:
+        return True
+    request = transaction.request
+    without = request.response(302, to_tag=_TAG)
+    return len(without.octets()) + len(request.uri) + CONTACT <= transaction.most

@@ -4,8 +4,8 @@ Addresses that the operator trusts never come here, ACK and CANCEL neither.  The
 or it is answered with a challenge; which of the reasons it was (nobody of that name, a wrong password, a nonce that
 nobody knows) cannot be told from the answer.
 
-No answer to a stranger is longer than twice its request, so that a forged source is not hit harder than by the forger
-himself: where a request is too short for all challenges, it gets fewer.  Pure.
+No answer to a stranger is longer than twice its request (:mod:`voipshift.sip.gain`): where a request is too short for
+all challenges, it gets fewer.  Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.auth import Authenticator, Party, Secrets, Users, Verdict
 from voipshift.sip.digest import Credentials
-from voipshift.sip.gain import is_bounded
+from voipshift.sip.gain import UNBOUNDED, fitting
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, TelUri, scheme_of, unescape
@@ -117,6 +117,7 @@ class Gate:
         verdict = self._authenticator.judge(claim, transaction.request.method, secrets, self._now())
         self.counts[verdict.value] += 1
         if verdict is Verdict.RIGHT:
+            transaction.most = UNBOUNDED
             if party is Party.PROXY and not self._as_anybody and not _is_from(transaction.request, claim.username):
                 raise ProtocolViolation("Not Your Address Of Record", 403)
             then(claim.username)
@@ -140,13 +141,11 @@ class Gate:
     def _challenge(self, transaction: ServerTransaction, party: Party, *, stale: bool = False) -> None:
         request = transaction.request
         fields = list(self._authenticator.challenge(party, self._now(), stale=stale))
-        while fields:
-            response = request.response(party.status, to_tag=self._tag(request), fields=fields)
-            if is_bounded(request, response):
-                self._respond(transaction, response)
-                return
-            fields.pop()
-        self._answer(transaction, 403)
+        response = fitting(transaction, party.status, None, self._tag(request), fields)
+        if response.has(party.challenge):
+            self._respond(transaction, response)
+        else:
+            self._answer(transaction, 403)
 
     def _answer(self, transaction: ServerTransaction, status: int, reason: str | None = None) -> None:
         request = transaction.request

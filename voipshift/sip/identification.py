@@ -2,7 +2,8 @@
 
 It is told: 302 with exactly one Contact (RFC 3261 section 8.3), which names that node, with the called user and the
 lease.  A client that would not follow is passed on there: its INVITE goes to that node with the very Request-URI that
-the client would have come with, and the client sees a proxy.
+the client would have come with, and the client sees a proxy.  So it is with a stranger whose request is so short that a
+302 could be more than twice as long.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from voipshift.node import Address
 from voipshift.sip.answers import Answers
 from voipshift.sip.clients import Clients
+from voipshift.sip.gain import has_room_for_redirection
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 
@@ -39,7 +41,10 @@ class Identification:
         self._answers = answers
         self._clients = clients
         self._pass_on = pass_on
-        self.follows = clients.follows
+
+    def follows(self, transaction: ServerTransaction) -> bool:
+        """Whether a client is to be redirected: it would follow, and its request is long enough."""
+        return has_room_for_redirection(transaction) and self._clients.follows(transaction)
 
     def identify(self, invite: ServerTransaction, callee: str, place: Address, lease: str, *, told: bool) -> None:
         """Bring a client to a member, at the place of the client's transport, with its lease.
@@ -49,7 +54,7 @@ class Identification:
         if told:
             self._clients.redirected(invite, lease)
             self._answers.take_over(invite, 302, self._redirected(invite, callee, place, lease))
-        elif self._clients.follows(invite):
+        elif self.follows(invite):
             self.redirect(invite, callee, place, lease)
         else:
             self._pass_on(invite, place, self._contact(invite, callee, place, lease))

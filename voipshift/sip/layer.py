@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import blake2b
 
 from voipshift.errors import ProtocolViolation
+from voipshift.sip import followers
 from voipshift.sip.effects import (
     Acknowledged,
     Cancelled,
@@ -26,6 +27,7 @@ from voipshift.sip.effects import (
     StrayResponse,
     TimedOut,
 )
+from voipshift.sip.gain import UNBOUNDED
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.listeners import response_hop
 from voipshift.sip.message import Request, Response
@@ -89,7 +91,7 @@ class TransactionLayer:
     :param random: random octets in hexadecimal, so many octets (``secrets.token_hex``)
     :param force_rport: see :func:`response_hop`
     :ivar timers: the running timers; call :meth:`due` at ``timers.next``
-    :ivar counts: what was refused, dropped or absorbed without a transaction, by name
+    :ivar counts: what was refused, dropped, absorbed without a transaction, or left unanswered (``silent``), by name
     """
 
     def __init__(
@@ -161,22 +163,24 @@ class TransactionLayer:
             self._enter(transaction, move, now, effects)
         return effects
 
-    def receive_request(self, request: Request, source: Hop, now: float, *, reliable: bool = False) -> list[Effect]:
-        """A request arrived."""
+    def receive_request(
+        self, request: Request, source: Hop, now: float, *, reliable: bool = False, most: int = UNBOUNDED
+    ) -> list[Effect]:
+        """A request arrived; a response of this node's own to it may have so many octets at most."""
         method = request.method
         key = request.transaction_key
         if method == "ACK":
             return self._acknowledged(key, request, source, now)
         known = self._servers.get(key if method == "INVITE" else f"{key}\n{method}")
         if known is not None:
-            return self._again(known)
+            return self._again(known, most)
         if method == "CANCEL":
-            return self._cancelled(key, request, source, now, reliable)
+            return self._cancelled(key, request, source, now, reliable, most)
         if self.undecided >= self._max_undecided:
             self.counts["refused"] += 1
-            return self.answer_statelessly(request, source, 503, reliable=reliable)
-        transaction = self._serve(key if method == "INVITE" else f"{key}\n{method}", request, source, now, reliable)
-        return [Requested(transaction)]
+            return self.answer_statelessly(request, source, 503, reliable=reliable, most=most)
+        key = key if method == "INVITE" else f"{key}\n{method}"
+        return [Requested(self._serve(key, request, source, now, reliable, most))]
 
     def receive_response(self, response: Response, source: Hop, now: float) -> list[Effect]:
         """A response arrived."""
@@ -189,7 +193,7 @@ class TransactionLayer:
         effects: list[Effect] = []
         action = move.action
         if action is Action.ACKNOWLEDGE_AND_PASS:
-            transaction.sent = _ack(transaction.request, response).octets()
+            transaction.sent = followers.ack(transaction.request, response).octets()
             effects.append(Send(transaction.sent, transaction.destination))
         elif action is Action.ACKNOWLEDGE:
             assert transaction.sent is not None
@@ -213,9 +217,8 @@ class TransactionLayer:
                 effects.append(Send(transaction.sent, transaction.destination))
                 self.timers.start(transaction, timer, transaction.lengthen(timer), now)
             elif move.action is Action.SAY_TRYING and transaction.sent is None:
-                trying = transaction.request.response(100)
-                transaction.sent = trying.octets()
-                effects.append(Send(transaction.sent, transaction.destination))
+                assert isinstance(transaction, ServerTransaction)
+                self._say(transaction, transaction.request.response(100), effects)
             elif move.action is Action.TIME_OUT and transaction.method != "CANCEL":
                 assert isinstance(transaction, ClientTransaction)
                 effects.append(TimedOut(transaction))
@@ -237,11 +240,11 @@ class TransactionLayer:
         move = transaction.take(_input_of(response.status))
         if move is None:
             return []
-        octets = response.octets()
-        effects: list[Effect] = [Send(octets, transaction.destination)]
+        effects: list[Effect] = []
         unheard = transaction.sent is None
-        if move.state is not InviteServer.ACCEPTED:
-            transaction.sent = octets
+        self._say(transaction, response, effects)
+        if move.state is InviteServer.ACCEPTED:
+            transaction.sent = None
         if move.state is not transaction.state:
             self._enter(transaction, move, now, effects)
             if unheard and not repeat:
@@ -252,7 +255,8 @@ class TransactionLayer:
         """Take over a final response to an INVITE that another node has sent: it is sent again and acknowledged as one
         of ours; its ACK may be here already.
         """
-        effects = self.respond(transaction, response, now)[1:]
+        said = self.respond(transaction, response, now)
+        effects: list[Effect] = [effect for effect in said if not isinstance(effect, Send)]
         if transaction.acknowledged and (move := transaction.take(ACK)) is not None:
             self._enter(transaction, move, now, effects)
         return effects
@@ -263,18 +267,27 @@ class TransactionLayer:
         source: Hop,
         status: int,
         reason: str | None = None,
-        fields: Iterable[tuple[str, str]] = (),
         *,
         reliable: bool = False,
+        most: int = UNBOUNDED,
     ) -> list[Effect]:
-        """Answer a request without a transaction: a malformed one, one too many.  Its ACK will be absorbed."""
+        """Answer a request without a transaction: a malformed one, one too many.  Its ACK will be absorbed.
+
+        :param most: octets that the response may have; its reason is left out first
+        """
         try:
             request.stamp(source.host, source.port)
             hop = response_hop(request.via, source, force_rport=self._force_rport or reliable)
         except ProtocolViolation:
             hop = source
-        response = request.response(status, reason, to_tag=self.tag_for(request), fields=fields)
-        return [Send(response.octets(), hop)]
+        tag = self.tag_for(request)
+        octets = request.response(status, reason, to_tag=tag).octets()
+        if len(octets) > most:
+            octets = request.response(status, "", to_tag=tag).octets()
+        if len(octets) > most:
+            self.counts["silent"] += 1
+            return []
+        return [Send(octets, hop)]
 
     def request(
         self, request: Request, destination: Hop, now: float, *, reliable: bool = False
@@ -326,11 +339,25 @@ class TransactionLayer:
 
     # The parts.
 
-    def _again(self, transaction: ServerTransaction) -> list[Effect]:
+    def _again(self, transaction: ServerTransaction, most: int) -> list[Effect]:
         move = transaction.take(REQUEST)
         if move is None or transaction.sent is None:
             return []
+        if most < transaction.most < UNBOUNDED:
+            # A shorter one is no retransmission: it wants much for little.
+            self.counts["silent"] += 1
+            return []
         return [Send(transaction.sent, transaction.destination)]
+
+    def _say(self, transaction: ServerTransaction, response: Response, effects: list[Effect]) -> None:
+        """Send a response, and keep it; or say nothing, then and later."""
+        octets = response.octets()
+        if response.ours and len(octets) > transaction.most:
+            self.counts["silent"] += 1
+            transaction.sent = None
+            return
+        transaction.sent = octets
+        effects.append(Send(octets, transaction.destination))
 
     def _acknowledged(self, key: str, ack: Request, source: Hop, now: float) -> list[Effect]:
         transaction = self._servers.get(key)
@@ -349,24 +376,26 @@ class TransactionLayer:
         self._enter(transaction, move, now, effects)
         return effects
 
-    def _cancelled(self, key: str, cancel: Request, source: Hop, now: float, reliable: bool) -> list[Effect]:
+    def _cancelled(self, key: str, cancel: Request, source: Hop, now: float, reliable: bool, most: int) -> list[Effect]:
         invite = self._servers.get(key)
-        transaction = self._serve(f"{key}\nCANCEL", cancel, source, now, reliable)
+        transaction = self._serve(f"{key}\nCANCEL", cancel, source, now, reliable, most)
         response = cancel.response(481 if invite is None else 200, to_tag=self.tag_for(cancel))
         effects = self.respond(transaction, response, now)
         if invite is not None and invite.state is InviteServer.PROCEEDING:
             effects.append(Cancelled(invite))
         return effects
 
-    def _serve(self, key: str, request: Request, source: Hop, now: float, reliable: bool) -> ServerTransaction:
+    def _serve(
+        self, key: str, request: Request, source: Hop, now: float, reliable: bool, most: int
+    ) -> ServerTransaction:
         request.stamp(source.host, source.port)
         hop = source if reliable or self._force_rport else response_hop(request.via, source, force_rport=False)
-        self._servers[key] = transaction = ServerTransaction(key, request, source, hop, reliable)
+        self._servers[key] = transaction = ServerTransaction(key, request, source, hop, reliable, most)
         self._begin(transaction, now)
         return transaction
 
     def _send_cancel(self, transaction: ClientTransaction, now: float, effects: list[Effect]) -> None:
-        cancel = _cancel(transaction.request)
+        cancel = followers.cancel(transaction.request)
         _, sent = self.request(cancel, transaction.destination, now, reliable=transaction.reliable)
         effects += sent
         self.timers.start(transaction, CANCEL_TIMER, CANCELLED_FOR, now)
@@ -418,25 +447,3 @@ def _input_of(status: int) -> str:
     if status < 200:
         return PROVISIONAL
     return SUCCESS if status < 300 else FAILURE
-
-
-def _ack(invite: Request, response: Response) -> Request:
-    """The ACK to a final response that is no 2xx (17.1.1.3)."""
-    ack = _follower(invite, "ACK")
-    ack.set("To", response.get("to") or "")
-    return ack
-
-
-def _cancel(invite: Request) -> Request:
-    """The CANCEL of an INVITE (9.1)."""
-    return _follower(invite, "CANCEL")
-
-
-def _follower(invite: Request, method: str) -> Request:
-    """A request that belongs to an INVITE: its top Via alone, its Route, its identity."""
-    kept = ("max-forwards", "from", "to", "call-id", "route")
-    fields = [field for field in invite.fields if field[0] in kept]
-    follower = Request(method, invite.uri, fields)
-    follower.push_via(str(invite.via), invite.branch)
-    follower.add("CSeq", f"{invite.cseq[0]} {method}")
-    return follower

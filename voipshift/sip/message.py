@@ -194,9 +194,12 @@ class Request(Message):
 
 
 class Response(Message):
-    """A response."""
+    """A response.
 
-    __slots__ = ("reason", "status")
+    :ivar ours: this node has written it; False for one that came from somebody else
+    """
+
+    __slots__ = ("ours", "reason", "status")
 
     def __init__(
         self, status: int, reason: str, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None
@@ -204,6 +207,7 @@ class Response(Message):
         super().__init__(fields, body, first)
         self.status = status
         self.reason = reason
+        self.ours = True
 
     @property
     def start_line(self) -> str:
@@ -216,7 +220,9 @@ class Response(Message):
 
     def copy(self) -> Response:
         """The same response, to be changed."""
-        return self._copy_to(Response(self.status, self.reason, []))
+        copied = self._copy_to(Response(self.status, self.reason, []))
+        copied.ours = self.ours
+        return copied
 
 
 def request(method: str, uri: str, fields: Iterable[tuple[str, str]], body: bytes = b"") -> Request:
@@ -333,6 +339,7 @@ def _response(line: str, fields: list[Field], first: dict[str, str]) -> Response
     if version.upper() != "SIP/2.0" or len(status) != 3 or not status.isdecimal() or not "100" <= status < "700":
         raise ProtocolViolation("not a Status-Line")
     made = Response(int(status), reason, fields, b"", first)
+    made.ours = False
     _check(made, first)
     return made
 

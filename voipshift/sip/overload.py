@@ -17,6 +17,7 @@ that the transaction layer sends by itself says nothing: it comes only where the
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -31,6 +32,9 @@ VALIDITY_S = 2.0
 DEFAULT_VALIDITY_S = 0.5
 #: Longer is not believed: a server that asked for it once and vanished would be spared for ever.
 LONGEST_VALIDITY_S = 60.0
+
+#: Octets that what is told may have more than the offer.
+LONGEST_TOLD = 80
 
 _OFFER = re.compile(r";[ \t]*+oc[ \t]*+(?=;|\Z)", re.IGNORECASE).search
 _OFFERS_LOSS = re.compile(
@@ -85,9 +89,14 @@ class Control:
         self._wall = wall
         self._sequence = 0.0
 
-    def tell(self, response: Response) -> None:
-        """Fill in the top Via of a response, where its client offers it."""
-        if ";oc" in (response.get("via") or ""):
+    def tell(self, response: Response, most: int = sys.maxsize) -> None:
+        """Fill in the top Via of a response, where its client offers it and the response may be so long.
+
+        :param most: octets that it may have if it is this node's own
+        """
+        if ";oc" in (response.get("via") or "") and not (
+            response.ours and len(response.octets()) > most - LONGEST_TOLD
+        ):
             self._fill_in(response)
 
     def filled_in(self, parameters: str) -> str:

@@ -214,6 +214,7 @@ class PlainResponse(Response):
     def __init__(self, status: int, reason: str, text: str) -> None:
         self.status = status
         self.reason = reason
+        self.ours = True
         self.body = b""
         self._text: str | None = text
         self._fields = self._first = None

@@ -32,6 +32,7 @@ from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.answers import Answers
 from voipshift.sip.auth import Party
+from voipshift.sip.gain import UNBOUNDED
 from voipshift.sip.identification import LEASE, Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
@@ -266,6 +267,7 @@ class Portal:
     def _invited(self, invite: ServerTransaction, uri: SipUri | TelUri) -> None:
         known = self._trusts(invite.source.host)
         if invite.request.has_via_parameter(PASSED_ON) and self._is_marked(invite.request):
+            invite.most = UNBOUNDED
             self._sort(invite, uri, True, alone=True)
         elif known or self._anybody or self._is_vouched_for(invite, uri):
             self._sort(invite, uri, known or not self._anybody)

@@ -9,7 +9,8 @@ the very same response, and begins with a mark of this boot, so that the ACK is 
 Only what is written as nearly everybody writes it, and only what would be refused by everything that the portal looks
 at, is answered here; for the rest :meth:`Refusals.answer` returns None, and it takes the long way, which answers the
 same.  The long way are requests within a dialog, those with a lease, a Route, a mark of a member's, an extension that
-is demanded, a hop limit that is used up, a Via of this node's; those for another node, and emergency calls.
+is demanded, a hop limit that is used up, a Via of this node's; those for another node, emergency calls, and what is
+shorter than half of the 503.
 
 A response may be under way when there is room again, and cross a retransmission: for so long as that can be, what was
 refused once is refused again, else the client would have two answers.
@@ -26,6 +27,7 @@ from functools import lru_cache
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.answers import RETRY_AFTER_S
+from voipshift.sip.gain import MOST_GAIN
 from voipshift.sip.grammar import KEYS, MAGIC_COOKIE, key_of
 from voipshift.sip.identification import LEASE
 from voipshift.sip.overload import Control
@@ -162,17 +164,20 @@ class Refusals:
             return None
         if ";oc" in via:
             via = self._control.filled_in(via)
+        sent_by = near if near_port is None else f"{near}:{near_port}"
+        more = "" if lines[0] else f"Retry-After: {RETRY_AFTER_S[digest % len(RETRY_AFTER_S)]}\r\n"
+        response = (
+            f"SIP/2.0 503 Service Unavailable\r\nVia: {protocol}{sent_by}{via}\r\n{lines[0]}{lines[1]}"
+            f"{more}Content-Length: 0\r\n\r\n"
+        ).encode("latin-1")
+        if len(response) > MOST_GAIN * len(octets) and not reliable:
+            return None
         if again:
             self.repeated += 1
         else:
             self._remember(key, now)
             self._refused(head, user or "", source, self._doors[listener])
-        sent_by = near if near_port is None else f"{near}:{near_port}"
-        more = "" if lines[0] else f"Retry-After: {RETRY_AFTER_S[digest % len(RETRY_AFTER_S)]}\r\n"
-        return (
-            f"SIP/2.0 503 Service Unavailable\r\nVia: {protocol}{sent_by}{via}\r\n{lines[0]}{lines[1]}"
-            f"{more}Content-Length: 0\r\n\r\n"
-        ).encode("latin-1")
+        return response
 
     def _stamped(self, said: str, near: str, source: Address, reliable: bool) -> str | None:
         """The parameters of the top Via with the address that the request came from (18.2.1, RFC 3581 section 4)."""

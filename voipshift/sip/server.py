@@ -18,6 +18,7 @@ from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip import stun
+from voipshift.sip.gain import MOST_GAIN, UNBOUNDED
 from voipshift.sip.layer import (
     Acknowledged,
     Cancelled,
@@ -49,6 +50,11 @@ MAX_UDP_ONLY = 1000
 def _everybody(host: str, now: float) -> bool:
     """No limit to what an address may send."""
     return True
+
+
+def _nobody(host: str) -> bool:
+    """No address that is trusted."""
+    return False
 
 
 class Timetable(Protocol):
@@ -111,6 +117,7 @@ class SipServer:
         admits: Callable[[str, float], bool] = _everybody,
         refusals: Refusals | None = None,
         control: Control | None = None,
+        trusts: Callable[[str], bool] = _nobody,
     ) -> None:
         """Say who uses the transactions.
 
@@ -120,6 +127,7 @@ class SipServer:
         :param admits: whether one more message of an address is looked at now
         :param refusals: who refuses calls unread while the group is full
         :param control: who tells clients that offer it how much less they should send
+        :param trusts: whether an address is no stranger's, whose datagrams are answered at any length
         """
         self._requested = requested
         self._acknowledged = acknowledged
@@ -127,6 +135,7 @@ class SipServer:
         self._admits = admits
         self._refusals = refusals
         self._control = control
+        self._trusts = trusts
 
     def add_port(self, send: Callable[[bytes, Address], None]) -> None:
         """Add the next listener: how messages leave by its port."""
@@ -164,16 +173,18 @@ class SipServer:
                     self.keep_time()
                 return
         source = Hop(address[0], address[1], listener)
+        reliable = self._reliable[listener]
+        most = UNBOUNDED if reliable or self._trusts(address[0]) else MOST_GAIN * len(octets)
         try:
             message = parse_plain(octets) or parse(octets)
             if isinstance(message, Request):
-                effects = self.layer.receive_request(message, source, now, reliable=self._reliable[listener])
+                effects = self.layer.receive_request(message, source, now, reliable=reliable, most=most)
             else:
                 effects = self.layer.receive_response(message, source, now)
         except MalformedRequest as malformed:
             self.dropped[malformed.reason] += 1
             effects = self.layer.answer_statelessly(
-                malformed.request, source, malformed.status, malformed.reason, reliable=self._reliable[listener]
+                malformed.request, source, malformed.status, malformed.reason, reliable=reliable, most=most
             )
         except ProtocolViolation as violation:
             self._not_sip(listener, octets, address, violation.reason)
@@ -202,7 +213,7 @@ class SipServer:
     def respond(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a response in a server transaction."""
         if self._control is not None:
-            self._control.tell(response)
+            self._control.tell(response, transaction.most)
         self._perform(self.layer.respond(transaction, response, self._now()))
         self.keep_time()
 
@@ -216,7 +227,7 @@ class SipServer:
         if response.status == 503 and self._refusals is not None:
             self._refusals.open = True
         if self._control is not None:
-            self._control.tell(response)
+            self._control.tell(response, transaction.most)
         self._perform(self.layer.respond(transaction, response, self._now(), repeat=False))
         self.keep_time()
 

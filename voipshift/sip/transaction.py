@@ -9,6 +9,7 @@ Errors of the transport have no row: UDP reports none that could be believed.
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -160,15 +161,19 @@ class ServerTransaction(Transaction):
     :ivar source: where it came from; the responses go to ``destination``
     :ivar request: gone after the final response, but for an INVITE that was accepted
     :ivar acknowledged: an ACK came before there was anything of ours to acknowledge: somebody else has answered
+    :ivar most: octets that a response of this node's own may have (:mod:`voipshift.sip.gain`)
     """
 
-    __slots__ = ("acknowledged", "source")
+    __slots__ = ("acknowledged", "most", "source")
 
-    def __init__(self, key: str, request: Request, source: Hop, destination: Hop, reliable: bool) -> None:
+    def __init__(
+        self, key: str, request: Request, source: Hop, destination: Hop, reliable: bool, most: int = sys.maxsize
+    ) -> None:
         state = InviteServer.PROCEEDING if request.method == "INVITE" else Server.TRYING
         super().__init__(key, state, request, destination, reliable)
         self.source = source
         self.acknowledged = False
+        self.most = most
 
     @property
     def is_delivered(self) -> bool:

@@ -50,7 +50,7 @@ class Clientele:
             lease_s=settings.sip.lease_s,
             now=now,
         )
-        self.answers = Answers(respond=sip.respond, refuse=sip.refuse, keep=sip.keep, tag=tag, trusts=trusts, draw=draw)
+        self.answers = Answers(respond=sip.respond, refuse=sip.refuse, keep=sip.keep, tag=tag, draw=draw)
         self.direct = DirectAnswers(
             identity=identity,
             listeners=listeners,
