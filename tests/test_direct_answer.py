@@ -182,7 +182,7 @@ class ChainTest(DirectTestCase):
             given.append(reply(invite))
             return given[-1]
 
-        self.patch(self.primary.portal, "_reply", watched)
+        self.patch(self.primary.portal._placement, "_reply", watched)
         self.phone.say(invite, PRIMARY)
         self.assertEqual([bool(each) for each in given], [True])
         self.assertEqual([source for source, what in self.told_by() if what == "302 INVITE"], [PRIMARY])

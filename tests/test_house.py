@@ -35,7 +35,7 @@ WIRING = ("tap", "wiring", "cli", "useradd", "callrecords", "demo")
 CHAINS = (
     "delegation",
     "calls.terminals",
-    "sip.portal",
+    "sip.placement",
     "sip.gate",
     "sip.names",
     "calls.gateways",
@@ -143,7 +143,7 @@ class RuleTests(SynchronousTestCase):
             ("tap", "from twisted.internet import reactor\nfrom voipshift.sip.server import SipServer"),
             ("demo.run", "from voipshift.udp import open_port\nfrom voipshift.demo.caller import Caller"),
             ("delegation", "from twisted.internet.defer import Deferred"),
-            ("sip.portal", "from twisted.internet import defer"),
+            ("sip.placement", "from twisted.internet import defer"),
             ("sip.layer", "if TYPE_CHECKING:\n    from twisted.internet.interfaces import IReactorTime"),
             ("sip.layer", "from twisted.logger import Logger\nfrom voipshift.sip import message"),
         ]:

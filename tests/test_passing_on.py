@@ -119,7 +119,7 @@ class NeverTest(PassingOnTestCase):
     def test_a_sips_call_stays_one(self) -> None:
         """The scheme of the Request-URI is the client's."""
         seen = []
-        self.patch(self.primary.portal._identification, "_pass_on", lambda invite, to, uri: seen.append(uri))
+        self.patch(self.primary.portal._placement._identification, "_pass_on", lambda invite, to, uri: seen.append(uri))
         self.phone.say(self.phone.request("INVITE", "sips:100@192.0.2.1", contact="<sips:a@198.51.100.7>"), PRIMARY)
         self.assertRegex(seen[0], "^sips:100@192.0.2.2:5060;lease=")
         self.network.advance(15)

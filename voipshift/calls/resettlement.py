@@ -19,7 +19,7 @@ from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.identification import Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
-from voipshift.sip.portal import MAX_NAME, MAX_TARGET, Delegation
+from voipshift.sip.placement import MAX_NAME, MAX_TARGET, Delegation
 from voipshift.sip.uri import SipUri
 
 if TYPE_CHECKING:

@@ -1,16 +1,14 @@
 """The portal: what becomes of each new request that a client sends to this node.
 
-It is the user agent server and redirect server of RFC 3261 sections 8.2 and 8.3, and the door's half of the delegation:
-an initial INVITE becomes a :class:`CallAttempt`, and what the group decides becomes carrying the call, a 302 to the
-node that accepted (or the INVITE's way there, where the client would not follow), or a 503.  Which of them, in the
-order in which it is asked::
+It is the user agent server of RFC 3261 section 8.2: requests for the node itself are answered here, and all others go
+to whoever has to do with them, an initial INVITE in the order in which it is asked::
 
     member's, with a Route into a flow       passed into it to a client of ours: the member carries the call
     Request-URI names another member         passed on to it, marked; never redirected (real phones loop otherwise)
     lease of ours in the Request-URI         served; one that is unknown, used or lapsed: our own rule alone
     no lease, but one waits for that client  served: the client dropped the parameter
     marked by a member that passed it on     our own rule alone
-    anything else                            placed: accepted here, by a member, or refused
+    anything else                            placed: accepted here, by a member, or refused (:class:`Placement`)
 
 Before any of them it is known who calls, unless anybody may: an address that is trusted vouches for its callers, a
 member for those that it passes on, a lease for the known client that it was given to; all others come by the gate.
@@ -21,15 +19,11 @@ user that are no calls.  No socket and no clock in here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-
-from voipshift.errors import ProtocolViolation, Refused
-from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.errors import ProtocolViolation
+from voipshift.node import Address
 from voipshift.sip.answers import Answers
 from voipshift.sip.auth import Party
 from voipshift.sip.gain import UNBOUNDED
@@ -37,16 +31,14 @@ from voipshift.sip.identification import LEASE, Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request
+from voipshift.sip.placement import MAX_NAME, Carrier, Delegation, Lease, Leases, Placement, Recorder
 from voipshift.sip.priority import Marks
 from voipshift.sip.seals import PASSED_ON
 from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 
-#: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
-#: alone.
-MAX_TARGET = 512
-#: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
-MAX_NAME = 128
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, SUBSCRIBE, NOTIFY, MESSAGE")
 ACCEPT = ("Accept", "application/sdp")
@@ -54,37 +46,6 @@ ACCEPT = ("Accept", "application/sdp")
 WITHIN_A_DIALOG = frozenset(("BYE", "PRACK", "UPDATE", "INFO"))
 #: Requests outside a dialog that go on to the user whom they name; to the node itself, OPTIONS alone means something.
 FOR_USERS = frozenset(("MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER", "OPTIONS"))
-
-
-#: Where a user is, what is tried together in one group; a proxy's business.
-Places = Sequence[Sequence[Any]]
-
-
-class Delegation(Protocol):
-    """How the portal asks who takes a call."""
-
-    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
-    def here_alone(self, attempt: CallAttempt) -> Acceptance: ...
-
-
-class Lease(Protocol):
-    """A slot that waits for its client."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def attempt(self) -> CallAttempt: ...
-    @property
-    def hops(self) -> int: ...
-
-
-class Leases(Protocol):
-    """The slots that this node has promised."""
-
-    def get(self, id: str) -> Lease | None: ...
-    def find(self, client_host: str, callee: str, now: float) -> Lease | None: ...
-    def arrive(self, id: str) -> Lease | None: ...
-    def __len__(self) -> int: ...
 
 
 class Gate(Protocol):
@@ -97,37 +58,6 @@ class Registrar(Protocol):
     """Who registers users (:class:`voipshift.calls.registration.Registrar`)."""
 
     def register(self, transaction: ServerTransaction) -> None: ...
-
-
-class Carrier(Protocol):
-    """Who carries calls once they are accepted (:class:`voipshift.calls.proxy.Proxy`)."""
-
-    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places, origin: Any = None) -> None: ...
-    def deliver(self, transaction: ServerTransaction, target: str, places: Places) -> None: ...
-    def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
-    def within(self, transaction: ServerTransaction) -> None: ...
-    def check_route(self, request: Request) -> None: ...
-    def into_flow(self, invite: ServerTransaction) -> bool: ...
-
-
-class Recorder(Protocol):
-    """Who makes records of calls (:class:`voipshift.calls.recorder.Recorder`)."""
-
-    def arrived(self, slot: Any, call_id: str) -> Any: ...
-    def unserved(self, origin: Any, status: int) -> None: ...
-
-
-class Pending:
-    """An INVITE about which the group has not decided yet, or a store has not answered."""
-
-    __slots__ = ("_decision",)
-
-    def __init__(self, decision: Deferred[Any]) -> None:
-        self._decision = decision
-
-    def cancelled(self, invite: ServerTransaction) -> None:
-        """The client sent CANCEL: the cancellation follows the chain, and the INVITE ends with 487."""
-        self._decision.cancel()
 
 
 class Portal:
@@ -176,29 +106,40 @@ class Portal:
         recorder: Recorder | None = None,
     ) -> None:
         self._name = name
-        self._listeners = listeners
         self._ours = frozenset(listeners.places)
         self._whose = whose
-        self._delegation = delegation
         self._leases = leases
         self._carrier = carrier
         self._answer = answers.answer
         self._refuse = answers.refuse
-        self._identification = identification
         self._group_full = group_full
-        self._reply = reply
         self._is_marked = is_marked
         self._trusts = trusts
         self._anybody = anybody
         self._gate = gate
         self._registrar = registrar
         self._marks = marks
-        self._find = find
-        self._identify_self = identify_self
         self._now = now
-        self._octets = octets
-        self._recorder = recorder
-        self._log = Logger()
+        self._placement = placement = Placement(
+            name=name,
+            listeners=listeners,
+            delegation=delegation,
+            leases=leases,
+            carrier=carrier,
+            answers=answers,
+            identification=identification,
+            reply=reply,
+            trusts=trusts,
+            anybody=anybody,
+            marks=marks,
+            find=find,
+            identify_self=identify_self,
+            octets=octets,
+            recorder=recorder,
+        )
+        self._decide = placement.decide
+        self._arrived = placement.arrived
+        self._deliver = placement.deliver
 
     def requested(self, transaction: ServerTransaction) -> None:
         """A new request: answered, placed, or handed to the proxy."""
@@ -251,16 +192,6 @@ class Portal:
             self._deliver(transaction)
         else:
             self._gate.identify(transaction, Party.PROXY, lambda user: self._deliver(transaction))
-
-    def _deliver(self, transaction: ServerTransaction) -> None:
-        target = transaction.request.uri
-        found = self._find(target)
-        if found is None:
-            self._carrier.deliver(transaction, target, ())
-            return
-        found.addErrback(self._not_found)
-        found.addCallback(lambda places: self._carrier.deliver(transaction, target, places))
-        found.addErrback(self._failed, transaction)
 
     # An initial INVITE, step by step.
 
@@ -317,119 +248,3 @@ class Portal:
         if owner is None:
             return None
         return self._leases.find(invite.source.host, (uri.user or "")[:MAX_NAME], self._now())
-
-    def _decide(self, invite: ServerTransaction, target: str, callee: str, known: bool, *, alone: bool) -> None:
-        if invite.request.has("Route"):
-            self._carrier.check_route(invite.request)
-        attempt = self._attempt(invite, target, callee, known)
-        if alone or len(target) > MAX_TARGET:
-            self._decide_alone(invite, attempt)
-        else:
-            self._place(invite, attempt, callee)
-
-    def _attempt(self, invite: ServerTransaction, target: str, callee: str, known: bool) -> CallAttempt:
-        source = invite.source
-        return CallAttempt(
-            id=self._octets(16),
-            door=self._listeners.doors[invite.source.listener],
-            caller=invite.request.from_uri[:MAX_NAME],
-            callee=callee[:MAX_NAME],
-            target=target,
-            client=(source.host, source.port),
-            trusted=known,
-            emergency=bool(self._marks) and known and self._is_emergency(invite),
-            call_id="" if self._recorder is None else invite.request.call_id,
-        )
-
-    def _is_emergency(self, invite: ServerTransaction) -> bool:
-        """Whether a caller who is known says so; where anybody may call, a member that passed it on knows nobody."""
-        return (not self._anybody or self._trusts(invite.source.host)) and self._marks.on(invite.request)
-
-    def _decide_alone(self, invite: ServerTransaction, attempt: CallAttempt) -> None:
-        try:
-            acceptance = self._delegation.here_alone(attempt)
-        except Refused:
-            self._refuse(invite)
-        else:
-            self._arrived(invite, attempt.target, acceptance.lease, acceptance.hops)
-
-    def _place(self, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
-        reply = self._reply(invite)
-        if reply and len(callee) <= MAX_NAME and self._identification.follows(invite):
-            attempt = attempt._replace(reply=reply)
-        decision = self._delegation.place(attempt)
-        invite.user = Pending(decision)
-        decision.addCallbacks(
-            self._decided, self._undecided, callbackArgs=(invite, attempt.target, callee), errbackArgs=(invite,)
-        )
-        decision.addErrback(self._failed, invite)
-
-    def _decided(self, acceptance: Acceptance, invite: ServerTransaction, target: str, callee: str) -> None:
-        invite.user = None
-        if acceptance.node.name != self._name:
-            door = self._listeners.doors[invite.source.listener]
-            place = acceptance.node.doors[door]
-            self._identification.identify(invite, callee, place, acceptance.lease, told=acceptance.told)
-        elif self._identify_self and self._identification.follows(invite):
-            second = self._listeners.second(invite.source.listener)
-            self._identification.redirect(invite, callee, second, acceptance.lease)
-        else:
-            self._arrived(invite, target, acceptance.lease, acceptance.hops)
-
-    def _arrived(self, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
-        """The client of a call that this node has accepted is here: see where the called user is, and carry it."""
-        found = self._find(target)
-        if found is None:
-            self._carry((), invite, target, lease, hops)
-            return
-        invite.user = Pending(found)
-        found.addErrback(self._not_found)
-        found.addCallback(self._carry, invite, target, lease, hops)
-        found.addErrback(self._undecided_late, invite, lease)
-
-    def _carry(self, places: Places, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
-        invite.user = None
-        slot = self._leases.arrive(lease)
-        if self._recorder is None:
-            self._carrier.carry(invite, target, hops, places)
-            return
-        origin = self._recorder.arrived(slot, invite.request.call_id)
-        try:
-            self._carrier.carry(invite, target, hops, places, origin)
-        except ProtocolViolation as violation:
-            self._recorder.unserved(origin, violation.status)
-            raise
-
-    def _not_found(self, failure: Failure) -> Places:
-        """The store does not answer: nobody is known to be registered, and gateways are all there is."""
-        if failure.check(CancelledError):
-            failure.raiseException()
-        self._log.failure("where a called user is could not be found out", failure)
-        return ()
-
-    def _undecided_late(self, failure: Failure, invite: ServerTransaction, lease: str) -> None:
-        if failure.check(CancelledError):
-            invite.user = None
-            slot = self._leases.arrive(lease)
-            if self._recorder is not None:
-                self._recorder.unserved(self._recorder.arrived(slot, invite.request.call_id), 487)
-            self._answer(invite, 487)
-        else:
-            self._failed(failure, invite)
-
-    def _undecided(self, failure: Failure, invite: ServerTransaction) -> None:
-        invite.user = None
-        if failure.check(CancelledError):
-            self._answer(invite, 487)
-        else:
-            failure.trap(Refused)
-            self._refuse(invite)
-
-    def _failed(self, failure: Failure, invite: ServerTransaction) -> None:
-        """The chain ends here, and the client is told: the call cannot be carried, or it is our own fault."""
-        violation = failure.value
-        if isinstance(violation, ProtocolViolation):
-            self._answer(invite, violation.status, reason=violation.reason)
-            return
-        self._log.failure("a request was not decided", failure)
-        self._answer(invite, 500)

@@ -26,7 +26,7 @@ from voipshift.sip.answers import Answers
 from voipshift.sip.layer import ServerTransaction, TransactionLayer
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.overload import Control
-from voipshift.sip.portal import MAX_NAME
+from voipshift.sip.placement import MAX_NAME
 from voipshift.sip.priority import Marks
 from voipshift.sip.refusal import Refusals
 from voipshift.sip.uri import SipUri, host_port

@@ -1,0 +1,281 @@
+"""What becomes of a call attempt whose caller may call: placed, and brought to the node that takes it.
+
+It is the door's half of the delegation: an initial INVITE becomes a :class:`CallAttempt`, and what the group decides
+becomes carrying the call here, a 302 to the member that accepted (or the INVITE's way there, where the client would not
+follow), or a 503.  No socket and no clock in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from voipshift.errors import ProtocolViolation, Refused
+from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.answers import Answers
+from voipshift.sip.identification import Identification
+from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.listeners import Listeners
+from voipshift.sip.message import Request
+from voipshift.sip.priority import Marks
+
+#: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
+#: alone.
+MAX_TARGET = 512
+#: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
+MAX_NAME = 128
+
+#: Where a user is, what is tried together in one group; a proxy's business.
+Places = Sequence[Sequence[Any]]
+
+
+class Delegation(Protocol):
+    """How the portal asks who takes a call."""
+
+    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
+    def here_alone(self, attempt: CallAttempt) -> Acceptance: ...
+
+
+class Lease(Protocol):
+    """A slot that waits for its client."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def attempt(self) -> CallAttempt: ...
+    @property
+    def hops(self) -> int: ...
+
+
+class Leases(Protocol):
+    """The slots that this node has promised."""
+
+    def get(self, id: str) -> Lease | None: ...
+    def find(self, client_host: str, callee: str, now: float) -> Lease | None: ...
+    def arrive(self, id: str) -> Lease | None: ...
+    def __len__(self) -> int: ...
+
+
+class Carrier(Protocol):
+    """Who carries calls once they are accepted (:class:`voipshift.calls.proxy.Proxy`)."""
+
+    def carry(self, invite: ServerTransaction, target: str, hops: int, places: Places, origin: Any = None) -> None: ...
+    def deliver(self, transaction: ServerTransaction, target: str, places: Places) -> None: ...
+    def pass_on(self, transaction: ServerTransaction, to: Address) -> None: ...
+    def within(self, transaction: ServerTransaction) -> None: ...
+    def check_route(self, request: Request) -> None: ...
+    def into_flow(self, invite: ServerTransaction) -> bool: ...
+
+
+class Recorder(Protocol):
+    """Who makes records of calls (:class:`voipshift.calls.recorder.Recorder`)."""
+
+    def arrived(self, slot: Any, call_id: str) -> Any: ...
+    def unserved(self, origin: Any, status: int) -> None: ...
+
+
+class Pending:
+    """An INVITE about which the group has not decided yet, or a store has not answered."""
+
+    __slots__ = ("_decision",)
+
+    def __init__(self, decision: Deferred[Any]) -> None:
+        self._decision = decision
+
+    def cancelled(self, invite: ServerTransaction) -> None:
+        """The client sent CANCEL: the cancellation follows the chain, and the INVITE ends with 487."""
+        self._decision.cancel()
+
+
+class Placement:
+    """Places call attempts.
+
+    :param name: this node's name in the group
+    :param listeners: this node's ports: what a redirect to itself names
+    :param answers: what it answers by itself
+    :param identification: brings a client to the node that has accepted its attempt
+    :param reply: what another node needs to tell the client itself
+    :param trusts: whether an address vouches for its callers
+    :param anybody: anybody may call
+    :param marks: by what a caller who is known marks a call as an emergency
+    :param find: where a called user is; None where nobody need be asked
+    :param recorder: who makes records of calls; None where nobody does
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        listeners: Listeners,
+        delegation: Delegation,
+        leases: Leases,
+        carrier: Carrier,
+        answers: Answers,
+        identification: Identification,
+        reply: Callable[[ServerTransaction], bytes],
+        trusts: Callable[[str], bool],
+        anybody: bool,
+        marks: Marks,
+        find: Callable[[str], Deferred[Any] | None],
+        identify_self: bool,
+        octets: Callable[[int], bytes],
+        recorder: Recorder | None,
+    ) -> None:
+        self._name = name
+        self._listeners = listeners
+        self._delegation = delegation
+        self._leases = leases
+        self._carrier = carrier
+        self._answer = answers.answer
+        self._refuse = answers.refuse
+        self._identification = identification
+        self._reply = reply
+        self._trusts = trusts
+        self._anybody = anybody
+        self._marks = marks
+        self._find = find
+        self._identify_self = identify_self
+        self._octets = octets
+        self._recorder = recorder
+        self._log = Logger()
+
+    def decide(self, invite: ServerTransaction, target: str, callee: str, known: bool, *, alone: bool) -> None:
+        """A call attempt: find out who takes it.
+
+        :param target: the original Request-URI
+        :param callee: whom it calls
+        :param known: its caller is not just anybody
+        :param alone: this node alone decides about it
+        :raises ProtocolViolation: 403, its Route leads to somebody else
+        """
+        if invite.request.has("Route"):
+            self._carrier.check_route(invite.request)
+        attempt = self._attempt(invite, target, callee, known)
+        if alone or len(target) > MAX_TARGET:
+            self._decide_alone(invite, attempt)
+        else:
+            self._place(invite, attempt, callee)
+
+    def arrived(self, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
+        """The client of a call that this node has accepted is here: see where the called user is, and carry it."""
+        found = self._find(target)
+        if found is None:
+            self._carry((), invite, target, lease, hops)
+            return
+        invite.user = Pending(found)
+        found.addErrback(self._not_found)
+        found.addCallback(self._carry, invite, target, lease, hops)
+        found.addErrback(self._undecided_late, invite, lease)
+
+    def deliver(self, transaction: ServerTransaction) -> None:
+        """A request to a user that is no call: see where he is, and forward it."""
+        target = transaction.request.uri
+        found = self._find(target)
+        if found is None:
+            self._carrier.deliver(transaction, target, ())
+            return
+        found.addErrback(self._not_found)
+        found.addCallback(lambda places: self._carrier.deliver(transaction, target, places))
+        found.addErrback(self._failed, transaction)
+
+    # The parts.
+
+    def _attempt(self, invite: ServerTransaction, target: str, callee: str, known: bool) -> CallAttempt:
+        source = invite.source
+        return CallAttempt(
+            id=self._octets(16),
+            door=self._listeners.doors[invite.source.listener],
+            caller=invite.request.from_uri[:MAX_NAME],
+            callee=callee[:MAX_NAME],
+            target=target,
+            client=(source.host, source.port),
+            trusted=known,
+            emergency=bool(self._marks) and known and self._is_emergency(invite),
+            call_id="" if self._recorder is None else invite.request.call_id,
+        )
+
+    def _is_emergency(self, invite: ServerTransaction) -> bool:
+        """Whether a caller who is known says so; where anybody may call, a member that passed it on knows nobody."""
+        return (not self._anybody or self._trusts(invite.source.host)) and self._marks.on(invite.request)
+
+    def _decide_alone(self, invite: ServerTransaction, attempt: CallAttempt) -> None:
+        try:
+            acceptance = self._delegation.here_alone(attempt)
+        except Refused:
+            self._refuse(invite)
+        else:
+            self.arrived(invite, attempt.target, acceptance.lease, acceptance.hops)
+
+    def _place(self, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
+        reply = self._reply(invite)
+        if reply and len(callee) <= MAX_NAME and self._identification.follows(invite):
+            attempt = attempt._replace(reply=reply)
+        decision = self._delegation.place(attempt)
+        invite.user = Pending(decision)
+        decision.addCallbacks(
+            self._decided, self._undecided, callbackArgs=(invite, attempt.target, callee), errbackArgs=(invite,)
+        )
+        decision.addErrback(self._failed, invite)
+
+    def _decided(self, acceptance: Acceptance, invite: ServerTransaction, target: str, callee: str) -> None:
+        invite.user = None
+        if acceptance.node.name != self._name:
+            door = self._listeners.doors[invite.source.listener]
+            place = acceptance.node.doors[door]
+            self._identification.identify(invite, callee, place, acceptance.lease, told=acceptance.told)
+        elif self._identify_self and self._identification.follows(invite):
+            second = self._listeners.second(invite.source.listener)
+            self._identification.redirect(invite, callee, second, acceptance.lease)
+        else:
+            self.arrived(invite, target, acceptance.lease, acceptance.hops)
+
+    def _carry(self, places: Places, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
+        invite.user = None
+        slot = self._leases.arrive(lease)
+        if self._recorder is None:
+            self._carrier.carry(invite, target, hops, places)
+            return
+        origin = self._recorder.arrived(slot, invite.request.call_id)
+        try:
+            self._carrier.carry(invite, target, hops, places, origin)
+        except ProtocolViolation as violation:
+            self._recorder.unserved(origin, violation.status)
+            raise
+
+    def _not_found(self, failure: Failure) -> Places:
+        """The store does not answer: nobody is known to be registered, and gateways are all there is."""
+        if failure.check(CancelledError):
+            failure.raiseException()
+        self._log.failure("where a called user is could not be found out", failure)
+        return ()
+
+    def _undecided_late(self, failure: Failure, invite: ServerTransaction, lease: str) -> None:
+        if failure.check(CancelledError):
+            invite.user = None
+            slot = self._leases.arrive(lease)
+            if self._recorder is not None:
+                self._recorder.unserved(self._recorder.arrived(slot, invite.request.call_id), 487)
+            self._answer(invite, 487)
+        else:
+            self._failed(failure, invite)
+
+    def _undecided(self, failure: Failure, invite: ServerTransaction) -> None:
+        invite.user = None
+        if failure.check(CancelledError):
+            self._answer(invite, 487)
+        else:
+            failure.trap(Refused)
+            self._refuse(invite)
+
+    def _failed(self, failure: Failure, invite: ServerTransaction) -> None:
+        """The chain ends here, and the client is told: the call cannot be carried, or it is our own fault."""
+        violation = failure.value
+        if isinstance(violation, ProtocolViolation):
+            self._answer(invite, violation.status, reason=violation.reason)
+            return
+        self._log.failure("a request was not decided", failure)
+        self._answer(invite, 500)
