@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.sipnet import Peer
 from tests.test_tap import NodeTestCase
-from voipshift.sip.message import Request, Response
+from voipshift.sip.message import Request, Response, parse
 
 PRIMARY = ("192.0.2.1", 5060)
 MEMBER = ("192.0.2.2", 5060)
@@ -119,7 +119,8 @@ class NeverTest(PassingOnTestCase):
     def test_a_sips_call_stays_one(self) -> None:
         """The scheme of the Request-URI is the client's."""
         seen = []
-        self.patch(self.primary.portal._placement._identification, "_pass_on", lambda invite, to, uri: seen.append(uri))
+        identification = self.primary.portal._placement._identification
+        self.patch(identification, "_pass_on", lambda invite, to, uri, unreached: seen.append(uri))
         self.phone.say(self.phone.request("INVITE", "sips:100@192.0.2.1", contact="<sips:a@198.51.100.7>"), PRIMARY)
         self.assertRegex(seen[0], "^sips:100@192.0.2.2:5060;lease=")
         self.network.advance(15)
@@ -131,6 +132,105 @@ class NeverTest(PassingOnTestCase):
         self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.3"), ("192.0.2.3", 5060))
         self.gateway.asked("INVITE")
         self.assertEqual(len(alone.table), 1)
+
+
+class DeadMemberTest(PassingOnTestCase):
+    """The member that accepted is not there when the INVITE is passed on to it."""
+
+    def setUp(self) -> None:
+        """It was passed on, and another node has come up since."""
+        super().setUp()
+        self.group()
+        self.network.cut.add(MEMBER)
+        self.asked = self.invite()
+        self.other = self.start(3, "other", 5, ("192.0.2.1:5065",))
+
+    def of_the_other(self) -> tuple[int, int]:
+        """Its calls and open leases."""
+        return len(self.other.table), len(self.other.leases)
+
+    def test_the_call_is_placed_again(self) -> None:
+        """After two seconds without an answer another member carries it, and the first one has its slot back."""
+        self.network.advance(1.9)
+        self.assertEqual((len(self.member.leases), self.of_the_other()), (1, (0, 0)))
+        self.network.advance(0.2)
+        invite = self.gateway.asked("INVITE")
+        self.assertEqual(self.of_the_other(), (1, 0))
+        self.assertEqual(self.member.leases.counts["withdrawn"], 1)
+        self.gateway.answer(invite, 200)
+        self.assertEqual(self.phone.words(), ["100 INVITE", "200 INVITE"])
+
+    def test_it_does_not_ring_there_when_it_is_back(self) -> None:
+        """The INVITE is sent to it no more."""
+        self.network.advance(2.1)
+        self.network.cut.clear()
+        self.network.advance(20)
+        self.assertEqual((len(self.member.table), len(self.other.table)), (0, 1))
+
+    def test_what_cannot_be_sent_is_placed_again_at_once(self) -> None:
+        """Nobody waits for a member that refuses connections."""
+        sent = [octets for _, to, octets in self.network.sent if to == MEMBER and octets.startswith(b"INVITE ")]
+        self.network.advance(1.0)
+        self.primary.sip.undelivered(0, sent[-1])
+        self.network.settle()
+        self.gateway.asked("INVITE")
+        self.assertEqual(self.of_the_other(), (1, 0))
+
+    def test_the_other_one_is_not_there_either(self) -> None:
+        """Nobody is left: 503."""
+        self.network.cut.add(("192.0.2.3", 5060))
+        self.network.advance(4.2)
+        self.assertEqual(self.phone.words(), ["100 INVITE", "503 INVITE"])
+        self.assertEqual(self.of_the_other(), (0, 0))
+        self.network.advance(15)
+
+    def test_the_caller_gives_up_meanwhile(self) -> None:
+        """CANCEL ends what is looked for."""
+        self.network.advance(1.0)
+        self.network.cut.add(("192.0.2.3", 5065))
+        self.network.advance(1.1)
+        cancel = self.phone.request("CANCEL", self.asked.uri)
+        cancel.set("Via", self.asked.get("Via") or "")
+        self.phone.say(cancel, PRIMARY)
+        self.assertEqual(self.phone.words(), ["100 INVITE", "200 CANCEL", "487 INVITE"])
+        self.network.advance(15)
+        self.assertEqual(self.of_the_other(), (0, 0))
+
+    def late(self, *statuses: int) -> list[str]:
+        """The first member says something after all; which requests that brings it."""
+        passed = next(octets for _, to, octets in self.network.sent if to == MEMBER and octets[:7] == b"INVITE ")
+        invite = parse(passed)
+        assert isinstance(invite, Request)
+        before = len(self.network.sent)
+        for status in statuses:
+            self.network.send(invite.response(status, to_tag="late").octets(), MEMBER, PRIMARY)
+        self.network.settle()
+        return [octets.split()[0].decode() for _, to, octets in self.network.sent[before:] if to == MEMBER]
+
+    def test_it_was_only_slow(self) -> None:
+        """What it says too late is cancelled."""
+        self.network.advance(2.1)
+        self.gateway.answer(self.gateway.asked("INVITE"), 180)
+        self.assertIn("CANCEL", self.late(180))
+        self.assertEqual(self.phone.words(), ["100 INVITE", "180 INVITE"])
+
+    def test_its_answer_crosses_the_cancel(self) -> None:
+        """It reaches the caller as that of any branch does, and the other call is cancelled."""
+        self.network.advance(2.1)
+        invite = self.gateway.asked("INVITE")
+        self.gateway.answer(invite, 180)
+        self.late(200)
+        self.gateway.answer(self.gateway.asked("CANCEL"), 200)
+        self.gateway.answer(invite, 487)
+        self.assertEqual(self.phone.words(), ["100 INVITE", "180 INVITE", "200 INVITE"])
+        self.assertEqual(self.of_the_other(), (0, 0))
+
+    def test_its_answer_comes_after_a_refusal(self) -> None:
+        """It reaches the caller all the same."""
+        self.network.advance(2.1)
+        self.gateway.answer(self.gateway.asked("INVITE"), 486)
+        self.late(200)
+        self.assertEqual(self.phone.words(), ["100 INVITE", "486 INVITE", "200 INVITE"])
 
 
 class AutoTest(PassingOnTestCase):

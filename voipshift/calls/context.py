@@ -15,7 +15,7 @@ forwarded.  Pure; timers and transactions are its proxy's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -27,7 +27,7 @@ from voipshift.calls.session import Interval
 from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.timers import TIMER_C
-from voipshift.sip.transaction import InviteClient
+from voipshift.sip.transaction import InviteClient, InviteServer
 
 #: A target that sends nothing at all, not even 100, for this long is passed over while there is another one or another
 #: one's response; a member that a request is passed on to is given up.
@@ -35,6 +35,8 @@ SILENCE_S = 2.0
 #: What makes the proxy try the next gateway; everything else is the callee's own answer, a 6xx above all.  Each
 #: telephone of a user answers for itself.
 TRY_NEXT = frozenset((408, 503))
+#: States of an INVITE's transaction in which a 2xx is none of its business any more.
+_REFUSED = frozenset((InviteServer.COMPLETED, InviteServer.CONFIRMED, InviteServer.TERMINATED))
 
 
 class Timer(Enum):
@@ -59,6 +61,7 @@ class Core(Protocol):
     def succeeded(self, branch: Branch, response: Response) -> None: ...
     def failed(self, context: ResponseContext, response: Response) -> None: ...
     def silent(self, branch: Branch) -> None: ...
+    def hush(self, branch: Branch) -> None: ...
     def refused(self, target: Target, response: Response) -> None: ...
 
 
@@ -68,6 +71,7 @@ class Errand(NamedTuple):
     :ivar dialogs: those that it belongs to or opens; None where this node keeps nothing of it
     :ivar opens: it opens them, and they are over when it fails
     :ivar to_member: it is passed on within the group: whoever is silent is not there, and its 503 is ours
+    :ivar unreached: what is done when that member is not there, in place of telling the caller so
     :ivar breadth: the branches that it and all that comes of it may have at once (RFC 5393 section 5); 0 within a
         dialog, where nothing forks
     :ivar loop: what a branch says of the request as it came (section 16.6 item 8)
@@ -80,6 +84,7 @@ class Errand(NamedTuple):
     breadth: int = 0
     loop: str = ""
     session: Interval | None = None
+    unreached: Callable[[], None] | None = None
 
 
 class Branch:
@@ -194,6 +199,7 @@ class ResponseContext:
         elif self._stopped:
             self._fell_through(branch, self._response(487))
         elif self.errand.to_member:
+            self._core.hush(branch)
             self._fell_through(branch, self._response(503))
         else:
             branch.silent = True
@@ -253,7 +259,9 @@ class ResponseContext:
             if other is not branch:
                 self._cancel(other)
         self._core.succeeded(branch, response)
-        if self._final >= 300:
+        if self.server.user not in (self, None):  # it was given up, and is looked for elsewhere
+            self.server.user.cancelled(self.server)
+        if self._final >= 300 or self.server.state in _REFUSED:
             self._core.respond_late(self.server, response)
         else:
             self._finish(response)
@@ -262,6 +270,12 @@ class ResponseContext:
         # A gateway's overload is not ours (section 16.7 item 6).
         if response.status == 503 and not self.errand.to_member:
             response = self._response(500)
+        elif response.status == 503 and response.ours and not self._stopped:
+            if self.errand.unreached is not None:
+                self._stopped = True
+                self.errand.unreached()
+                return
+            response = self._response(503)
         elif self._stopped and response.status == 408:
             response = self._response(487)
         self._core.failed(self, response)

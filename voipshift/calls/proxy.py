@@ -194,13 +194,20 @@ class Proxy:
         errand = Errand(dialogs, opens, breadth=breadth, loop=loop_digest(transaction.request))
         self._forward(transaction, request, groups, errand)
 
-    def pass_on(self, transaction: ServerTransaction, to: Address, uri: str | None = None) -> None:
+    def pass_on(
+        self,
+        transaction: ServerTransaction,
+        to: Address,
+        uri: str | None = None,
+        unreached: Callable[[], None] | None = None,
+    ) -> None:
         """Pass a request on to a member, marked as decided there alone, and have no part in the call.
 
         Where this node alone can reach the client it stays on the way of the dialog; and where the request may grow too
         large for a datagram, so that the member would record TCP to a client that came by UDP.
 
         :param uri: the Request-URI that it gets, by which the member knows its lease; None for the one that it has
+        :param unreached: called where the member says nothing, or cannot be connected to, in place of a 503
         """
         request = self._routing.without_ours(transaction.request)
         request.uri = request.uri if uri is None else uri
@@ -208,7 +215,8 @@ class Proxy:
             way = self._ways.hop(request, Target(to), 0)
             for value in self._recorded(request, transaction.source, way.listener):
                 request.prepend("Record-Route", value)
-        self._forward(transaction, request, only(to), self._to_member(transaction, request))
+        errand = self._to_member(transaction, request)._replace(unreached=unreached)
+        self._forward(transaction, request, only(to), errand)
 
     def check_route(self, request: Request) -> None:
         """Make sure that this node or another may carry a call along its Route.
@@ -324,6 +332,10 @@ class Proxy:
         gone elsewhere.
         """
         self._gateways.silent(branch.target)
+        self.hush(branch)
+
+    def hush(self, branch: Branch) -> None:
+        """Send the request of a branch no more."""
         if branch.client is not None:
             self._hush(branch.client)
 

@@ -101,14 +101,32 @@ class Delegation:
         self.rates = rates
         self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
 
-    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
+    def place(self, attempt: CallAttempt, visited: tuple[Load, ...] = ()) -> Deferred[Acceptance]:
         """Find a node for a client's attempt at this entry.
+
+        :param visited: what :meth:`unreached` says where it is placed again: those nodes are not asked, and count for
+            the hop limit, which bounds how often that can be; it gets its deadline anew
 
         The Deferred fails with :exc:`Refused` when nobody takes it; cancelling it takes back what was asked.
         """
-        if self.rates is not None:
+        chain = self._chain(self, attempt, (), self.identity.name, self.deadline_s, None)
+        if visited:
+            chain.go_on_from(visited)
+        elif self.rates is not None:
             self.rates.count(self.now())
-        return self._chain(self, attempt, (), self.identity.name, self.deadline_s, None).begin()
+        return chain.begin()
+
+    def unreached(self, acceptance: Acceptance, attempt: bytes) -> tuple[Load, ...]:
+        """A member that accepted an attempt was not there when its client was brought to it: the lease is given back,
+        and nobody asks that member until it is heard.
+
+        :returns: the nodes that were visited, that one among them
+        """
+        gone = acceptance.node.name
+        self.withdraw(acceptance, attempt)
+        self.members.suspect(gone)
+        reason = Reason.SILENT if self.explains else 0
+        return tuple(load._replace(reason=reason) if load.node == gone else load for load in acceptance.visited)
 
     def consider(
         self,
@@ -217,6 +235,11 @@ class Chain:
         #: the names of V
         self._visited = {load.node for load in path} if path else set()
         self._probed = False
+
+    def go_on_from(self, visited: tuple[Load, ...]) -> None:
+        """The attempt was placed before, and came by these nodes."""
+        for load in visited:
+            self._visit(load)
 
     def begin(self) -> Deferred[Acceptance]:
         """Steps 52 to 56: a request to connect was received."""

@@ -14,13 +14,14 @@ from voipshift.calls.record import CANCELLED, REFUSED
 from voipshift.calls.recorder import Recorder
 from voipshift.delegation.chain import Delegation
 from voipshift.errors import Refused as NobodyTookIt
-from voipshift.node import Acceptance, CallAttempt
+from voipshift.node import Acceptance, CallAttempt, Load
 
 
 class Placing(Protocol):
     """How the doors have attempts placed."""
 
-    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
+    def place(self, attempt: CallAttempt, visited: tuple[Load, ...] = ()) -> Deferred[Acceptance]: ...
+    def unreached(self, acceptance: Acceptance, attempt: bytes) -> tuple[Load, ...]: ...
     def here_alone(self, attempt: CallAttempt) -> Acceptance: ...
 
 
@@ -30,11 +31,12 @@ class Recorded:
     def __init__(self, delegation: Delegation, recorder: Recorder) -> None:
         self._delegation = delegation
         self._recorder = recorder
+        self.unreached = delegation.unreached
 
-    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
+    def place(self, attempt: CallAttempt, visited: tuple[Load, ...] = ()) -> Deferred[Acceptance]:
         """See :meth:`voipshift.delegation.chain.Delegation.place`."""
         began = self._delegation.now()
-        placed = self._delegation.place(attempt)
+        placed = self._delegation.place(attempt, visited)
         return placed.addCallbacks(
             self._placed, self._not_placed, callbackArgs=(attempt, began), errbackArgs=(attempt, began)
         )

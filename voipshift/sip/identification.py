@@ -26,7 +26,7 @@ class Identification:
 
     :param listeners: this node's ports: a client stays with the transport that it came by
     :param clients: who follows
-    :param pass_on: passes an INVITE on to a member's address, with a Request-URI
+    :param pass_on: passes an INVITE on to a member's address, with a Request-URI; what is done if it is not there
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Identification:
         listeners: Listeners,
         answers: Answers,
         clients: Clients,
-        pass_on: Callable[[ServerTransaction, Address, str], None],
+        pass_on: Callable[[ServerTransaction, Address, str, Callable[[], None]], None],
     ) -> None:
         self._listeners = listeners
         self._answers = answers
@@ -46,10 +46,20 @@ class Identification:
         """Whether a client is to be redirected: it would follow, and its request is long enough."""
         return has_room_for_redirection(transaction) and self._clients.follows(transaction)
 
-    def identify(self, invite: ServerTransaction, callee: str, place: Address, lease: str, *, told: bool) -> None:
+    def identify(
+        self,
+        invite: ServerTransaction,
+        callee: str,
+        place: Address,
+        lease: str,
+        *,
+        told: bool,
+        unreached: Callable[[], None],
+    ) -> None:
         """Bring a client to a member, at the place of the client's transport, with its lease.
 
         :param told: the member has sent the 302 itself
+        :param unreached: called where the INVITE was to be passed on and the member is not there
         """
         if told:
             self._clients.redirected(invite, lease)
@@ -57,7 +67,7 @@ class Identification:
         elif self.follows(invite):
             self.redirect(invite, callee, place, lease)
         else:
-            self._pass_on(invite, place, self._contact(invite, callee, place, lease))
+            self._pass_on(invite, place, self._contact(invite, callee, place, lease), unreached)
 
     def redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
         """302: the client is to connect to a place, with its lease."""

@@ -8,6 +8,7 @@ follow), or a 503.  No socket and no clock in here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voipshift.errors import ProtocolViolation, Refused
-from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.node import Acceptance, Address, CallAttempt, Load
 from voipshift.sip.answers import Answers
 from voipshift.sip.identification import Identification
 from voipshift.sip.layer import ServerTransaction
@@ -36,7 +37,8 @@ Places = Sequence[Sequence[Any]]
 class Delegation(Protocol):
     """How the portal asks who takes a call."""
 
-    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
+    def place(self, attempt: CallAttempt, visited: tuple[Load, ...] = ()) -> Deferred[Acceptance]: ...
+    def unreached(self, acceptance: Acceptance, attempt: bytes) -> tuple[Load, ...]: ...
     def here_alone(self, attempt: CallAttempt) -> Acceptance: ...
 
 
@@ -214,24 +216,42 @@ class Placement:
         reply = self._reply(invite)
         if reply and len(callee) <= MAX_NAME and self._identification.follows(invite):
             attempt = attempt._replace(reply=reply)
-        decision = self._delegation.place(attempt)
+        self._wait(self._delegation.place(attempt), invite, attempt, callee)
+
+    def _wait(
+        self, decision: Deferred[Acceptance], invite: ServerTransaction, attempt: CallAttempt, callee: str
+    ) -> None:
         invite.user = Pending(decision)
         decision.addCallbacks(
-            self._decided, self._undecided, callbackArgs=(invite, attempt.target, callee), errbackArgs=(invite,)
+            self._decided, self._undecided, callbackArgs=(invite, attempt, callee), errbackArgs=(invite,)
         )
         decision.addErrback(self._failed, invite)
 
-    def _decided(self, acceptance: Acceptance, invite: ServerTransaction, target: str, callee: str) -> None:
+    def _decided(self, acceptance: Acceptance, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
         invite.user = None
         if acceptance.node.name != self._name:
             door = self._listeners.doors[invite.source.listener]
             place = acceptance.node.doors[door]
-            self._identification.identify(invite, callee, place, acceptance.lease, told=acceptance.told)
+            unreached = partial(self._place_again, acceptance, invite, attempt, callee)
+            self._identification.identify(
+                invite, callee, place, acceptance.lease, told=acceptance.told, unreached=unreached
+            )
         elif self._identify_self and self._identification.follows(invite):
             second = self._listeners.second(invite.source.listener)
             self._identification.redirect(invite, callee, second, acceptance.lease)
         else:
-            self.arrived(invite, target, acceptance.lease, acceptance.hops)
+            self.arrived(invite, attempt.target, acceptance.lease, acceptance.hops)
+
+    def _place_again(
+        self, acceptance: Acceptance, invite: ServerTransaction, attempt: CallAttempt, callee: str
+    ) -> None:
+        """The INVITE was passed on, and the member that had accepted is not there: another one is looked for.
+
+        It is another attempt to the group and has a name of its own, for the first one has its record already.
+        """
+        visited = self._delegation.unreached(acceptance, attempt.id)
+        attempt = attempt._replace(id=self._octets(16))
+        self._wait(self._delegation.place(attempt, visited), invite, attempt, callee)
 
     def _carry(self, places: Places, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
         invite.user = None

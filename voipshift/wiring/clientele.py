@@ -24,7 +24,7 @@ class Clientele:
 
     :param whose: the name of the node that has an address
     :param trusts: whether an address is one of the operator's
-    :param pass_on: passes an INVITE on to a member's address, with a Request-URI
+    :param pass_on: passes an INVITE on to a member's address, with a Request-URI; what is done if it is not there
     :param draw: a number from 0 to 1
     """
 
@@ -39,7 +39,7 @@ class Clientele:
         delegation: Delegation,
         leases: Leases,
         sip: SipServer,
-        pass_on: Callable[[ServerTransaction, Address, str], None],
+        pass_on: Callable[[ServerTransaction, Address, str, Callable[[], None]], None],
         now: Callable[[], float],
         draw: Callable[[], float],
     ) -> None:
