@@ -98,6 +98,46 @@ class GatewayTest(NamedTestCase):
             self.spare.asked("ACK")
             self.phone.words()
 
+    def routed(self, route: str, **more: Any) -> None:
+        """The phone calls by a Route of its own, after one that names this node."""
+        routes = [("Route", "<sip:192.0.2.1;lr>"), ("Route", route)]
+        self.phone.say(self.phone.request("INVITE", "sip:100@example.org", fields=routes, **more), HERE)
+
+    def test_by_a_route_that_names_it(self) -> None:
+        """Section 16.5 and RFC 3263: it goes to that gateway whatever the dial plan says, along its Route."""
+        self.routed("<sip:carrier.example.net;lr>")
+        invite = self.gateway.asked("INVITE")
+        self.assertEqual(
+            (invite.uri, invite.values("Route")), ("sip:100@example.org", ["<sip:carrier.example.net;lr>"])
+        )
+        self.gateway.answer(invite, 503)
+        self.gateway.asked("ACK")
+        self.assertEqual(self.spare.asked("INVITE").uri, "sip:100@example.org")
+
+    def test_a_route_waits_for_dns(self) -> None:
+        """Its slot is kept."""
+        self.zone.held = True
+        self.routed("<sip:carrier.example.net;lr;transport=UDP>")
+        self.assertEqual((self.gateway.words(), len(self.here.leases) + len(self.here.table)), ([], 1))
+        self.zone.release()
+        self.network.settle()
+        self.gateway.asked("INVITE")
+        self.assertEqual((len(self.here.leases), len(self.here.table)), (0, 1))
+
+    def test_routes_that_name_none(self) -> None:
+        """403: another port, another name; and 500 where there is no such way to the gateway."""
+        for number, (host, status) in enumerate(
+            (
+                ("carrier.example.net:5070", 403),
+                ("other.example.net", 403),
+                ("one.example.net", 403),
+                ("carrier.example.net;transport=tcp", 500),
+            )
+        ):
+            self.routed(f"<sip:{host};lr>", call_id=f"c{number}")
+            self.phone.told(status)
+            self.assertEqual((len(self.here.leases), len(self.here.table)), (0, 0))
+
     def test_a_name_that_leads_nowhere(self) -> None:
         """500, and no call is left."""
         for silent in (True, False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -20,12 +21,17 @@ class WhereaboutsTest(SynchronousTestCase):
         self.registered: Deferred[Any] | None = Deferred()
         self.names: Deferred[Any] | None = Deferred()
         self.looked_up = 0
-        self.whereabouts = Whereabouts(lambda target: self.registered, self.look_up)
+        self.route: Deferred[Any] = Deferred()
+        self.whereabouts = Whereabouts(lambda target: self.registered, self)
 
     def look_up(self, target: str) -> Deferred[Any] | None:
         """In place of DNS."""
         self.looked_up += 1
         return self.names
+
+    def look_up_route(self, routes: Sequence[str]) -> Deferred[Any] | None:
+        """In place of DNS, for what is on the way."""
+        return self.route if "carrier" in routes else None
 
     def find(self) -> Deferred[Any]:
         """Ask."""
@@ -65,4 +71,15 @@ class WhereaboutsTest(SynchronousTestCase):
         self.failureResultOf(found, CancelledError)
         self.names = None
         self.assertIsNone(self.whereabouts.find(TARGET))
-        self.assertIsNone(Whereabouts(None, self.look_up).find(TARGET))
+        self.assertIsNone(Whereabouts(None, self).find(TARGET))
+
+    def test_on_the_way(self) -> None:
+        """A Route that names a gateway comes before whoever is called; another one changes nothing."""
+        found = self.whereabouts.find(TARGET, ("carrier",))
+        assert found is not None
+        self.route.callback(None)
+        self.assertEqual((self.successResultOf(found), self.looked_up), ((), 0))
+        found = self.whereabouts.find(TARGET, ("somebody",))
+        assert self.registered is not None and found is not None
+        self.registered.callback(("a telephone",))
+        self.assertEqual(self.successResultOf(found), ("a telephone",))

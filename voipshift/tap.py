@@ -247,7 +247,7 @@ class Node(Service):
             gate=self.reception.gate,
             registrar=self.reception.registrar,
             marks=overload.marks_of(settings),
-            find=Whereabouts(self.reception.find, terminating.gateways.look_up).find,
+            find=Whereabouts(self.reception.find, terminating.gateways).find,
             identify_self=settings.sip.identify_self,
             now=now,
             octets=self._entropy,

@@ -6,12 +6,13 @@ call, and gets its calls by that name; those that are known to be down come last
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
 from voipshift.calls.dialplan import MAX_TRIES, DialPlan, Gateway
 from voipshift.calls.location import Target
+from voipshift.calls.route import uri_of
 from voipshift.calls.waiting import Lookup
 from voipshift.calls.watch import Watch
 from voipshift.errors import ProtocolViolation
@@ -85,6 +86,39 @@ class Gateways:
             somewhere = somewhere or bool(tries)
         return _all(waiting) if waiting else None
 
+    def look_up_route(self, routes: Sequence[str]) -> Deferred[None] | None:
+        """Look up the name of the gateway that a Route names; None where nothing need be waited for.
+
+        It never fails; who cancels it waits no longer.
+        """
+        for uri in map(uri_of, routes if self._has_names else ()):
+            gateway = None if uri is None else self._named(uri)
+            if uri is not None and gateway is not None and self._tries(gateway, uri.scheme == "sips") is None:
+                return self._names.look_up(_place(gateway, uri.scheme == "sips")).addCallback(lambda _: None)
+        return None
+
+    def is_one(self, route: str) -> bool:
+        """Whether a Route value names a gateway by its domain."""
+        uri = uri_of(route) if self._has_names else None
+        return uri is not None and self._named(uri) is not None
+
+    def along(self, routes: Sequence[str]) -> list[tuple[Target]] | None:
+        """Where a request goes whose first Route value names a gateway by its domain; None where it names none.
+
+        :raises ProtocolViolation: 500, that name leads nowhere, or not by the transport that is asked for
+        """
+        uri = uri_of(routes[0]) if routes and self._has_names else None
+        gateway = None if uri is None else self._named(uri)
+        if uri is None or gateway is None:
+            return None
+        asked = (uri.parameters.get("transport") or "").lower()
+        tries = self._tries(gateway, uri.scheme == "sips") or ()
+        found = [each for each in tries if asked in ("", each.transport)][:MAX_PER_GATEWAY]
+        if not found:
+            raise ProtocolViolation("No Gateway Can Be Found", 500)
+        found.sort(key=self._watch.is_down)
+        return [(Target(each.address, transport=each.transport, gateway=True),) for each in found]
+
     def targets(self, uri: str) -> list[tuple[Target]]:
         """Where a call for a Request-URI is tried, one after the other.
 
@@ -129,6 +163,14 @@ class Gateways:
         else:
             found = self._names.look_up(_place(gateway, False))
             found.addCallback(lambda _: then(self._tries(gateway, False) or ()))
+
+    def _named(self, uri: SipUri) -> Gateway | None:
+        """The gateway that a URI names as it is configured, by its domain and, if it has one there, its port."""
+        for gateway in self._plan.gateways:
+            host, port = gateway.address
+            if host == uri.host and port == (uri.port or 0) and gateway not in self._fixed:
+                return gateway
+        return None
 
     def _tries(self, gateway: Gateway, secure: bool) -> tuple[Try, ...] | None:
         """Where a gateway is; None where that must be looked up."""

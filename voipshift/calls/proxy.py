@@ -223,7 +223,7 @@ class Proxy:
 
         :raises ProtocolViolation: 403, it leads to somebody who is neither gateway nor member
         """
-        self._routing.way_out(self._routing.without_ours(request))
+        self._routing.way_out(self._routing.without_ours(request), self._gateways.is_one)
 
     def into_flow(self, invite: ServerTransaction) -> bool:
         """Pass a member's request into the flow of a client that this node holds, and stay on its way (RFC 5626 5.2):
@@ -362,10 +362,18 @@ class Proxy:
         """A request from outside a dialog as it goes on, and where to (section 16.5)."""
         request = self._routing.without_ours(server.request)
         request.uri = target
-        routed = self._routing.way_out(request)
+        routed = self._routed(request)
         if routed is not None:
-            return request, ((Target(routed),),)
+            return request, routed
         return request, places or self._thinning.passing(server, self._gateways.targets(target))
+
+    def _routed(self, request: Request) -> Groups | None:
+        """Where a Route leads to that is not this node's; None without one.
+
+        :raises ProtocolViolation: 403, to somebody who is neither gateway nor member
+        """
+        address = self._routing.way_out(request, self._gateways.is_one)
+        return self._gateways.along(request.values("Route")) or (None if address is None else only(address))
 
     def _record(self, server: ServerTransaction, request: Request, groups: Groups, dialogs: Dialogs) -> None:
         """Stay in the route of the dialogs that a request opens, and let their requests go to those who are named."""

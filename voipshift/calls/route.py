@@ -166,16 +166,21 @@ class Routing:
             raise not_a_party()
         return address
 
-    def way_out(self, request: Request) -> Address | None:
-        """The address of the first Route value of a request from outside a dialog; None without a Route.
+    def way_out(self, request: Request, is_gateway: Callable[[str], bool]) -> Address | None:
+        """The address of the first Route value of a request from outside a dialog; None without a Route, or where that
+        is a name.
 
         There all of its values are its sender's own, and whoever is first of them would send it to the next.
 
+        :param is_gateway: whether a value names a gateway by its domain
         :raises ProtocolViolation: 403, one of them is no gateway and no member
         """
-        way = [address_of(value) for value in request.values("Route")]
-        if not all(each is not None and (each in self._gateways or self._is_member(each)) for each in way):
-            raise not_a_party()
+        values = request.values("Route")
+        way = [address_of(value) for value in values]
+        for value, address in zip(values, way, strict=True):
+            known = address is not None and (address in self._gateways or self._is_member(address))
+            if not known and not is_gateway(value):
+                raise not_a_party()
         return way[0] if way else None
 
     def next_hop(self, request: Request, dialogs: Dialogs, to: End) -> Address:

@@ -53,6 +53,12 @@ class Lease(Protocol):
     def hops(self) -> int: ...
 
 
+class Find(Protocol):
+    """Who knows where a called user is (:meth:`voipshift.calls.whereabouts.Whereabouts.find`); None: ask nobody."""
+
+    def __call__(self, target: str, routes: Sequence[str]) -> Deferred[Any] | None: ...
+
+
 class Leases(Protocol):
     """The slots that this node has promised."""
 
@@ -104,7 +110,7 @@ class Placement:
     :param trusts: whether an address vouches for its callers
     :param anybody: anybody may call
     :param marks: by what a caller who is known marks a call as an emergency
-    :param find: where a called user is; None where nobody need be asked
+    :param find: where a called user is
     :param recorder: who makes records of calls; None where nobody does
     """
 
@@ -122,7 +128,7 @@ class Placement:
         trusts: Callable[[str], bool],
         anybody: bool,
         marks: Marks,
-        find: Callable[[str], Deferred[Any] | None],
+        find: Find,
         identify_self: bool,
         octets: Callable[[int], bytes],
         recorder: Recorder | None,
@@ -164,7 +170,7 @@ class Placement:
 
     def arrived(self, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:
         """The client of a call that this node has accepted is here: see where the called user is, and carry it."""
-        found = self._find(target)
+        found = self._where(invite.request, target)
         if found is None:
             self._carry((), invite, target, lease, hops)
             return
@@ -176,7 +182,7 @@ class Placement:
     def deliver(self, transaction: ServerTransaction) -> None:
         """A request to a user that is no call: see where he is, and forward it."""
         target = transaction.request.uri
-        found = self._find(target)
+        found = self._where(transaction.request, target)
         if found is None:
             self._carrier.deliver(transaction, target, ())
             return
@@ -185,6 +191,9 @@ class Placement:
         found.addErrback(self._failed, transaction)
 
     # The parts.
+
+    def _where(self, request: Request, target: str) -> Deferred[Any] | None:
+        return self._find(target, request.values("Route") if request.has("Route") else ())
 
     def _attempt(self, invite: ServerTransaction, target: str, callee: str, known: bool) -> CallAttempt:
         source = invite.source

@@ -20,7 +20,7 @@ user that are no calls.  No socket and no clock in here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
@@ -31,14 +31,11 @@ from voipshift.sip.identification import LEASE, Identification
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request
-from voipshift.sip.placement import MAX_NAME, Carrier, Delegation, Lease, Leases, Placement, Recorder
+from voipshift.sip.placement import MAX_NAME, Carrier, Delegation, Find, Lease, Leases, Placement, Recorder
 from voipshift.sip.priority import Marks
 from voipshift.sip.seals import PASSED_ON
 from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
-
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, SUBSCRIBE, NOTIFY, MESSAGE")
 ACCEPT = ("Accept", "application/sdp")
@@ -75,7 +72,7 @@ class Portal:
     :param gate: who says who all others are
     :param marks: by what a caller who is known marks a call as an emergency
     :param registrar: who registers them; None where REGISTER is not served
-    :param find: where a called user is; None where nobody need be asked
+    :param find: where a called user is
     :param group_full: True when a call attempt would be refused right now
     :param recorder: who makes records of calls; None where nobody does
     """
@@ -99,7 +96,7 @@ class Portal:
         gate: Gate,
         registrar: Registrar | None,
         marks: Marks,
-        find: Callable[[str], Deferred[Any] | None],
+        find: Find,
         identify_self: bool,
         now: Callable[[], float],
         octets: Callable[[int], bytes],
