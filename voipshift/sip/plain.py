@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from voipshift.sip.fields import Field, write_line
 from voipshift.sip.grammar import KEYS, MAGIC_COOKIE, Via, key_of
@@ -88,12 +89,24 @@ class PlainRequest(Request):
     __slots__ = ("_line", "_match")
 
     def __init__(self, match: re.Match[str], body: bytes) -> None:
+        # What is asked for later is made then: `fields` and `_first` come to be in __getattr__.
         self.method, self._uri, user, host, port, self._line = match.group(1, 2, 3, 4, 5, 6)
         self._target = SipUri(user, host, None if port is None else int(port))
         self.body = body
         self._match: re.Match[str] | None = match
-        self._fields = self._first = None
         self._via = self._branch = self._cseq = self._from = self._to = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            match = self._match if name in ("fields", "_first") else None
+            if match is None:
+                raise AttributeError(name)
+            self._match = None
+            lines = match.string[match.end(6) + 2 : match.end() - 4].split("\r\n")
+            self.fields = _fields([self._line, *lines])
+            self._first = dict(reversed(self.fields))
+            return getattr(self, name)
 
     @property
     def is_whole(self) -> bool:
@@ -195,13 +208,6 @@ class PlainRequest(Request):
             text += f"{write_line(name, value)}\r\n"
         return PlainResponse(status, REASONS.get(status, "") if reason is None else reason, text)
 
-    def _take_apart(self) -> list[Field]:
-        match = self._match
-        assert match is not None
-        self._match = None
-        lines = match.string[match.end(6) + 2 : match.end() - 4].split("\r\n")
-        return _fields([self._line, *lines])
-
 
 class PlainResponse(Response):
     """A response to a plain request, without a body.
@@ -217,8 +223,18 @@ class PlainResponse(Response):
         self.ours = True
         self.body = b""
         self._text: str | None = text
-        self._fields = self._first = None
         self._via = self._branch = self._cseq = self._from = self._to = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            text = self._text if name in ("fields", "_first") else None
+            if text is None:
+                raise AttributeError(name)
+            self._text = None
+            self.fields = _fields(text[:-2].split("\r\n"))
+            self._first = dict(reversed(self.fields))
+            return getattr(self, name)
 
     def get(self, name: str) -> str | None:
         if self._text is not None and name == "via":
@@ -229,12 +245,6 @@ class PlainResponse(Response):
         if self._text is None or self.body:
             return super().octets()
         return f"SIP/2.0 {self.status} {self.reason}\r\n{self._text}Content-Length: 0\r\n\r\n".encode("latin-1")
-
-    def _take_apart(self) -> list[Field]:
-        text = self._text
-        assert text is not None
-        self._text = None
-        return _fields(text[:-2].split("\r\n"))
 
 
 #: Where the values of fields are in what was matched.
