@@ -98,7 +98,7 @@ class Thinning:
 
     def heard(self, client: ClientTransaction, response: Response) -> None:
         """A response came, which has our Via on top."""
-        if "oc-seq" not in response.via.parameters:
+        if not response.has_via_parameter("oc-seq"):
             return
         gateway = client.destination[:2]
         told = feedback(response.via)

@@ -99,7 +99,7 @@ class Message:
         first = self._index() if self._first is None else self._first
         if len(first) == len(self.fields) and "," not in first.get("via", ","):
             return True
-        return len(self.vias) == 1
+        return len(self.values("via")) == 1
 
     @property
     def from_(self) -> NameAddr:

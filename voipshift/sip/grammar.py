@@ -69,7 +69,8 @@ _COMPACT = {
     "x": "session-expires",
     "y": "identity",
 }
-_KNOWN = (
+#: The header fields that are known, as their RFCs spell them.
+NAMES = (
     "Accept",
     "Accept-Encoding",
     "Accept-Language",
@@ -136,7 +137,7 @@ _KNOWN = (
 )
 #: How a header field may be named -> how we name it: its long form in lower case.  For speed; key_of knows the rest.
 KEYS: dict[str, str] = {
-    **{spelling: name.lower() for name in _KNOWN for spelling in (name, name.lower(), name.title())},
+    **{spelling: name.lower() for name in NAMES for spelling in (name, name.lower(), name.title())},
     **{spelling: name for letter, name in _COMPACT.items() for spelling in (letter, letter.upper(), name)},
 }
 

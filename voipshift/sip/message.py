@@ -150,7 +150,7 @@ class Request(Message):
             line += f";received={host}"
         elif line.endswith(";rport"):
             line += f"={port};received={host}"
-        elif ";rport;" in line:
+        elif ";rport;" in line and '"' not in line:
             line = line.replace(";rport;", f";rport={port};received={host};", 1)
         else:
             line = f"Via: {via}"

@@ -1,186 +1,175 @@
-"""Requests written as nearly everybody writes them, read by one expression and taken apart no further than they must.
+"""Messages written as nearly everybody writes them, read by one expression and taken apart no further than they must.
 
-A redirect server needs little of an INVITE: whom it calls, by which Via its answer goes, and the lines that the answer
-repeats.  To take every line apart for that was a third of what a redirect cost.  A **plain** request has one Via, each
-field that there may be only one of at most once, long names, no folding, and of other fields only those that no
-server need look at; :func:`parse_plain` reads such a one from end to end in one go, and leaves every other to
+To take every line of a message apart was a third of what a redirect cost, and a fifth of what a call costs, and of most
+lines nobody needs more than that they go on.  A **plain** message has its Vias at the top, one value a line, each field
+that there may be only one of at most once, and long names in their usual spelling, without folding;
+:func:`parse_plain` reads such a one from end to end in one go, and leaves every other to
 :func:`voipshift.sip.message.parse`, the judge of what is malformed.
 
-A :class:`PlainRequest` is the very :class:`~voipshift.sip.message.Request` that the judge would have made: it answers
-what is asked about each request from what was matched, and takes its lines apart as soon as anybody wants to see or to
-change them.  What it answers with is written from its lines as they came (RFC 3261 section 8.2.6.2).  Pure.
+A :class:`PlainRequest` or :class:`PlainResponse` is the very :class:`~voipshift.sip.message.Request` or
+:class:`~voipshift.sip.message.Response` that the judge would have made: it answers what is asked about each from what
+was matched, and is changed as text (:mod:`voipshift.sip.headertext`).  What a request is answered with is written from
+its lines as they came (RFC 3261 section 8.2.6.2).  Pure.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
 
-from voipshift.sip.fields import Field, write_line
-from voipshift.sip.grammar import KEYS, MAGIC_COOKIE, Via, key_of
-from voipshift.sip.message import REASONS, Request, Response
+from voipshift.errors import ProtocolViolation
+from voipshift.sip.fields import write_line
+from voipshift.sip.grammar import MAGIC_COOKIE, NAMES, header_parameters
+from voipshift.sip.headertext import WRITTEN, HeaderText
+from voipshift.sip.message import MAX_MESSAGE, REASONS, Request, Response
 from voipshift.sip.uri import SipUri
 
-#: A longer request is not plain: with a frame of Ethernet there is no need to count its lines.
-MAX_PLAIN = 1500
+#: Octets of a longer header are not plain: that of a call which three proxies have passed on is half as long.
+MAX_HEADER = 2000
+#: Parameters of top Vias that are remembered: those of a node's own come back with each response.
+MAX_REMEMBERED = 500
 
 # No group has a possessive quantifier: some releases of Python 3.11 lose what is captured within.  Each line can be
 # matched in one way only, so that there is nothing to try again.
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 _HOST = r"[a-z0-9][a-z0-9.\-]*+"
-_PORT = r":([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3})"
-_NAMED = r'(?:"[^"\\\r\n]*+" ?|[A-Za-z0-9][^"<>,;\r\n]*+|)<(sips?:[^<>\s"]++)>'
-_PLAIN = re.compile(
-    # 1 method, 2 Request-URI, 3 user, 4 host, 5 port
-    rf"([A-Z]++) (sip:(?:([A-Za-z0-9\-_.!~*'()&=+$,/#]++)@)?({_HOST})(?:{_PORT})?) SIP/2\.0\r\n"
-    # 6 the top Via, 7 host, 8 port, 9 branch
-    rf"(Via: SIP/2\.0/(?:UDP|TCP|TLS) ({_HOST})(?:{_PORT})?(?!;rport;[^\r]*;rport)(?:;rport(?=;))?"
-    rf";branch=({MAGIC_COOKIE}{_TOKEN})(?:;rport)?)\r\n(?:"
-    # 10 From, 11 its URI; 12 To, 13 its URI, 14 its tag
-    rf"From: ({_NAMED};tag={_TOKEN})\r\n|To: ({_NAMED}(?:;tag=({_TOKEN}))?)\r\n|"
-    # 15 Call-ID; 16 CSeq, 17 its method; 18 Max-Forwards; 19 Content-Length; 20 User-Agent
-    r"Call-ID: ([!-~]++)\r\n|CSeq: ([0-9]{1,9} ([A-Z]++))\r\n|Max-Forwards: ([1-9][0-9]?)\r\n|"
-    r"Content-Length: ([0-9]{1,4})\r\n|User-Agent: ([!-~](?:[^\r\n]*[!-~])?)\r\n|"
-    r"(?:Contact|Content-Type|Allow|Supported|Accept|Allow-Events|Session-Expires|Min-SE|P-Asserted-Identity|"
-    r"P-Preferred-Identity|Privacy|Subject|Organization|Date|X-[A-Za-z\-]++): [^\r\n]*+\r\n"
-    r")*\r\n",
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
+_PARAMETER = r';[a-z\-]++(?:="[^"\\,\r\n]*+"|=[^\s;,"<>]++)?'
+_NAMED = r'(?:"[^"\\\r\n]*+" ?|[A-Za-z0-9][^"<>,;\r\n]*+|)'
+_URI = r'sips?:[^<>\s"]++'
+_URI_PARAMETER = r";[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]++(?:=[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]*+)?"
+#: The groups of a header, in their order.
+_GROUPS = (
+    *("vias", "host", "port", "rport", "branch", "more", "lines", "from", "from_uri", "from_tag", "to", "to_tag"),
+    *("call_id", "number", "of", "forwards", "length", "type", "expires"),
+)
+_SINGLE = ("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
+_OTHERS = "|".join(name for name in NAMES if name not in _SINGLE)
+
+
+def _header(behind: int) -> str:
+    """The expression for a header, its groups behind so many others."""
+    # A line of which there may be one does not match where its group has matched before.
+    new = {name: f"(?({number})(?!))" for number, name in enumerate(_GROUPS, behind + 1)}
+    return (
+        rf"(?P<vias>\r\nVia: SIP/2\.0/(?:UDP|TCP|TLS) (?P<host>{_HOST})(?::(?P<port>{_PORT}))?"
+        rf"(?P<rport>;rport(?=;))?;branch=(?P<branch>{MAGIC_COOKIE}{_TOKEN})(?P<more>(?:{_PARAMETER})*)"
+        r"(?:\r\nVia: [^\r\n,]*+){0,20})(?P<lines>\r\n(?:"
+        rf"From: {new['from']}(?P<from>{_NAMED}<(?P<from_uri>{_URI})>;tag=(?P<from_tag>{_TOKEN}))\r\n|"
+        rf"To: {new['to']}(?P<to>{_NAMED}<{_URI}>(?:;tag=(?P<to_tag>{_TOKEN}))?)\r\n|"
+        rf"Call-ID: {new['call_id']}(?P<call_id>[!-~]++)\r\n|"
+        rf"CSeq: {new['number']}(?P<number>[0-9]{{1,9}}) (?P<of>[A-Z]++)\r\n|"
+        rf"Max-Forwards: {new['forwards']}(?P<forwards>[0-9]{{1,2}})\r\n|"
+        rf"Content-Length: {new['length']} *+(?P<length>[0-9]{{1,5}})\r\n|"
+        rf"Content-Type: {new['type']}(?P<type>[^\r\n]*+)\r\n|"
+        rf"Expires: {new['expires']}(?P<expires>[^\r\n]*+)\r\n|"
+        rf"(?:{_OTHERS}|X-[A-Za-z\-]++): [^\r\n]*+\r\n"
+        r"){4,100})\r\n"
+    )
+
+
+_REQUEST = re.compile(
+    rf"(?P<method>[A-Z]++) (?P<uri>sip:(?:(?P<user>[A-Za-z0-9\-_.!~*'()&=+$,/#]++)@)?(?P<at>{_HOST})"
+    rf"(?::(?P<at_port>{_PORT}))?(?P<asks>(?:{_URI_PARAMETER})*)) SIP/2\.0{_header(6)}",
     re.ASCII,
 ).match
-#: What a plain request may have once, and need not have; a repeated one is for the judge.
-_AT_MOST_ONCE = ("\r\nMax-Forwards: ", "\r\nContent-Length: ", "\r\nContent-Type: ", "\r\nUser-Agent: ")
-#: Fields that are asked for in each request and that a plain one does not have.
-_ABSENT = frozenset(("proxy-require", "require", "route", "record-route", "priority", "resource-priority"))
+_RESPONSE = re.compile(rf"SIP/2\.0 (?P<status>[1-6][0-9][0-9]) (?P<reason>[^\r\n]*+){_header(2)}", re.ASCII).match
 
 
-def parse_plain(octets: bytes) -> PlainRequest | None:
-    """Read a request; None where it is none, or not plain."""
-    if len(octets) > MAX_PLAIN:
+def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
+    """Read a message; None where it is none, or not plain."""
+    end = octets.find(b"\r\n\r\n", 0, MAX_HEADER) + 4
+    if end < 4 or len(octets) > MAX_MESSAGE:
         return None
-    text = octets.decode("latin-1")
-    match = _PLAIN(text)
+    text = octets[:end].decode("latin-1")
+    is_response = text.startswith("SIP/2.0 ")
+    match = _RESPONSE(text) if is_response else _REQUEST(text)
     if match is None:
         return None
-    end = match.end()
-    first, last, count = text.find, match.start, text.count
-    # A group has what matched last: where that is not the first, or there is none, it is not once.
-    if (
-        first("\r\nFrom: ") + 8 != last(10)
-        or first("\r\nTo: ") + 6 != last(12)
-        or first("\r\nCall-ID: ") + 11 != last(15)
-        or first("\r\nCSeq: ") + 8 != last(16)
-    ):
+    sender, to, call_id, of, length, rport, more = match.group("from", "to", "call_id", "of", "length", "rport", "more")
+    if sender is None or to is None or call_id is None or of is None:
         return None
-    for name in _AT_MOST_ONCE:
-        if count(name, 0, end) > 1:
-            return None
-    size = match[19]
-    if match[17] != match[1] or (size is not None and int(size) != len(octets) - end):
+    if length is not None and int(length) != len(octets) - end:
         return None
-    return PlainRequest(match, octets[end:])
+    if more and not _come_once(f"{rport or ''};branch{more}"):
+        return None
+    if is_response:
+        status, reason, vias, lines = match.group("status", "reason", "vias", "lines")
+        return PlainResponse(int(status), reason, vias, lines, octets[end:], match)
+    return PlainRequest(match, octets[end:]) if of == match["method"] else None
 
 
-class PlainRequest(Request):
+@lru_cache(MAX_REMEMBERED)
+def _come_once(parameters: str) -> bool:
+    """Whether no parameter of a Via comes twice."""
+    try:
+        header_parameters(parameters)
+    except ProtocolViolation:
+        return False
+    return True
+
+
+class PlainRequest(HeaderText, Request):
     """A plain request.
 
-    :ivar _match: what was matched; None as soon as the lines were taken apart, and it is a request like any other
+    :param match: what was matched, from which its header is made
     """
 
-    __slots__ = ("_line", "_match")
+    __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
 
     def __init__(self, match: re.Match[str], body: bytes) -> None:
         # What is asked for later is made then: `fields` and `_first` come to be in __getattr__.
-        self.method, self._uri, user, host, port, self._line = match.group(1, 2, 3, 4, 5, 6)
-        self._target = SipUri(user, host, None if port is None else int(port))
+        self.method, self._uri, self._vias, self._lines, user, host, port, asks = match.group(
+            "method", "uri", "vias", "lines", "user", "at", "at_port", "asks"
+        )
+        self._target = None if asks else SipUri(user, host, None if port is None else int(port))
         self.body = body
-        self._match: re.Match[str] | None = match
+        self._match = match
+        self._has_its_via = True
         self._via = self._branch = self._cseq = self._from = self._to = None
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            match = self._match if name in ("fields", "_first") else None
-            if match is None:
-                raise AttributeError(name)
-            self._match = None
-            lines = match.string[match.end(6) + 2 : match.end() - 4].split("\r\n")
-            self.fields = _fields([self._line, *lines])
-            self._first = dict(reversed(self.fields))
-            return getattr(self, name)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nobody has needed its lines so far."""
-        return self._match is not None
+    def copy(self) -> Request:
+        if self._lines is None:
+            return super().copy()
+        copied = PlainRequest.__new__(PlainRequest)
+        copied.method, copied._uri, copied._target, copied.body = self.method, self._uri, self._target, self.body
+        copied._vias, copied._lines, copied._match = self._vias, self._lines, self._match
+        copied._has_its_via, copied._via, copied._branch = self._has_its_via, self._via, self._branch
+        copied._cseq, copied._from, copied._to = self._cseq, self._from, self._to
+        return copied
 
     @property
     def transaction_key(self) -> str:
-        match = self._match
-        if match is None:
+        if self._match is None or not self._has_its_via:
             return super().transaction_key
-        host, port, branch = match.group(7, 8, 9)
+        host, port, branch = self._match.group("host", "port", "branch")
         return f"{branch}\n{host}\n{port}"
 
     @property
-    def via(self) -> Via:
-        if self._via is None and self._match is not None:
-            self._via = Via.parse(self._line, 4)
-        return super().via
-
-    def has_via_parameter(self, name: str) -> bool:
-        return super().has_via_parameter(name) if self._match is None or name in _VIA_PARAMETERS else False
-
-    @property
-    def has_one_via(self) -> bool:
-        return self._match is not None or super().has_one_via
-
-    @property
     def max_forwards(self) -> int | None:
-        if self._match is None:
+        lines = self._lines
+        if lines is None:
             return super().max_forwards
-        hops = self._match[18]
-        return None if hops is None else int(hops)
+        place = lines.find("\r\nMax-Forwards: ") + 16
+        return None if place < 16 else int(lines[place : lines.index("\r\n", place)])
 
     @property
     def from_uri(self) -> str:
-        return super().from_uri if self._match is None else self._match[11]
-
-    @property
-    def to_tag(self) -> str | None:
-        return super().to_tag if self._match is None else self._match[14]
-
-    @property
-    def call_id(self) -> str:
-        return super().call_id if self._match is None else self._match[15]
-
-    def get(self, name: str) -> str | None:
-        match = self._match
-        if match is not None:
-            key = KEYS.get(name) or key_of(name)
-            group = _GROUPS.get(key)
-            if group is not None:
-                return match[group]
-            if key in _ABSENT:
-                return None
-        return super().get(name)
-
-    def has(self, name: str) -> bool:
-        if self._match is not None and (KEYS.get(name) or key_of(name)) in _ABSENT:
-            return False
-        return super().has(name)
+        return super().from_uri if self._match is None else self._match["from_uri"]
 
     def stamp(self, host: str, port: int) -> None:
-        match = self._match
-        if match is None:
+        top, end, others = self._vias[2:].partition("\r\n")
+        if self._match is None or not self._has_its_via or ";received" in top or ";rport=" in top or '"' in top:
             super().stamp(host, port)
             return
-        line = self._line
-        if line.endswith(";rport"):
-            self._line = f"{line}={port};received={host}"
-        elif ";rport;" in line:
-            self._line = line.replace(";rport;", f";rport={port};received={host};")
-        elif match[7] != host:
-            self._line = f"{line};received={host}"
+        if top.endswith(";rport"):
+            top = f"{top}={port};received={host}"
+        elif ";rport;" in top:
+            top = top.replace(";rport;", f";rport={port};received={host};")
+        elif self._match["host"] != host:
+            top = f"{top};received={host}"
+        self._vias = f"\r\n{top}{end}{others}"
         self._via = None
 
     def response(
@@ -192,65 +181,61 @@ class PlainRequest(Request):
         fields: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
     ) -> Response:
-        match = self._match
-        if match is None or body or status == 100:
+        match, lines = self._match, self._lines
+        returns_way = self.method == "INVITE" and 100 < status < 300
+        if match is None or lines is None or status == 100 or (returns_way and self.has("Record-Route")):
             return super().response(status, reason, to_tag=to_tag, fields=fields, body=body)
-        from_, to, tag, call_id, cseq = match.group(10, 12, 14, 15, 16)
+        sender, to, tag, call_id, number, of = match.group("from", "to", "to_tag", "call_id", "number", "of")
         if to_tag is not None and tag is None:
             to = f"{to};tag={to_tag}"
         start = match.start
-        if start(10) < start(12) < start(15) < start(16):
-            text = f"{self._line}\r\nFrom: {from_}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n"
+        if start("from") < start("to") < start("call_id") < start("number"):
+            text = f"\r\nFrom: {sender}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {of}\r\n"
         else:
-            lines = ((10, f"From: {from_}"), (12, f"To: {to}"), (15, f"Call-ID: {call_id}"), (16, f"CSeq: {cseq}"))
-            text = "\r\n".join((self._line, *(line for _, line in sorted(lines, key=lambda line: start(line[0]))), ""))
+            places = {"From": "from", "To": "to", "Call-ID": "call_id", "CSeq": "number"}
+            said = {"From": sender, "To": to, "Call-ID": call_id, "CSeq": f"{number} {of}"}
+            names = sorted(places, key=lambda name: start(places[name]))
+            text = "".join(("\r\n", *(f"{name}: {said[name]}\r\n" for name in names)))
         for name, value in fields:
-            text += f"{write_line(name, value)}\r\n"
-        return PlainResponse(status, REASONS.get(status, "") if reason is None else reason, text)
+            if name not in WRITTEN:
+                return super().response(status, reason, to_tag=to_tag, fields=fields, body=body)
+            text = f"{text}{write_line(name, value)}\r\n"
+        reason = REASONS.get(status, "") if reason is None else reason
+        return PlainResponse(status, reason, self._vias, text, body, None)
 
 
-class PlainResponse(Response):
-    """A response to a plain request, without a body.
+class PlainResponse(HeaderText, Response):
+    """A plain response, or one of ours to a plain request.
 
-    :ivar _text: its header lines; None as soon as they were taken apart
+    :param vias: as :class:`HeaderText` keeps them, and so are ``lines``
+    :param match: what was matched; None for one of ours
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
 
-    def __init__(self, status: int, reason: str, text: str) -> None:
+    def __init__(
+        self, status: int, reason: str, vias: str, lines: str, body: bytes, match: re.Match[str] | None
+    ) -> None:
         self.status = status
         self.reason = reason
-        self.ours = True
-        self.body = b""
-        self._text: str | None = text
+        self.ours = match is None
+        self.body = body
+        self._vias = vias
+        self._lines = lines
+        self._match = match
+        self._has_its_via = match is not None
         self._via = self._branch = self._cseq = self._from = self._to = None
 
-    if not TYPE_CHECKING:
+    def copy(self) -> Response:
+        if self._lines is None:
+            return super().copy()
+        copied = PlainResponse(self.status, self.reason, self._vias, self._lines, self.body, self._match)
+        copied._has_its_via, copied._via, copied._branch = self._has_its_via, self._via, self._branch
+        copied._cseq, copied._from, copied._to = self._cseq, self._from, self._to
+        return copied
 
-        def __getattr__(self, name: str) -> Any:
-            text = self._text if name in ("fields", "_first") else None
-            if text is None:
-                raise AttributeError(name)
-            self._text = None
-            self.fields = _fields(text[:-2].split("\r\n"))
-            self._first = dict(reversed(self.fields))
-            return getattr(self, name)
-
-    def get(self, name: str) -> str | None:
-        if self._text is not None and name == "via":
-            return self._text[5 : self._text.index("\r")]
-        return super().get(name)
-
-    def octets(self) -> bytes:
-        if self._text is None or self.body:
-            return super().octets()
-        return f"SIP/2.0 {self.status} {self.reason}\r\n{self._text}Content-Length: 0\r\n\r\n".encode("latin-1")
-
-
-#: Where the values of fields are in what was matched.
-_GROUPS = {"from": 10, "to": 12, "call-id": 15, "cseq": 16, "max-forwards": 18, "user-agent": 20}
-_VIA_PARAMETERS = frozenset(("branch", "rport", "received"))
-
-
-def _fields(lines: list[str]) -> list[Field]:
-    return [(KEYS.get(name) or key_of(name), line) for line in lines for name in (line.partition(":")[0],)]
+    @property
+    def transaction_key(self) -> str:
+        if self._match is None or not self._has_its_via:
+            return super().transaction_key
+        return f"{self._match['branch']}\n{self._match['of']}"

@@ -1,0 +1,218 @@
+"""Header lines that are kept as the one text that they came in, for as long as nobody wants them one by one.
+
+A proxy changes three or four lines of a message and passes on a dozen.  Where each line is written in the one usual way
+(:mod:`voipshift.sip.plain` sees to that), a field is found, put, or taken away by looking for its name behind a line
+end, and the rest is passed on as it is.  What cannot be done that way takes the lines apart, and the message is one
+like any other from then on.  Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from voipshift.sip.fields import Message, write_line
+from voipshift.sip.grammar import KEYS, NAMES, key_of, split_values
+
+#: A field's name in the usual way -> what its lines begin with, the end of the line before included.
+WRITTEN = {name: f"\r\n{name}: " for name in NAMES}
+#: The same for every way to name it, in lower case and compact too.
+_BEGINNINGS = {name: WRITTEN[long] for long in NAMES for name, key in KEYS.items() if key == long.lower()}
+_VIA = WRITTEN["Via"]
+#: What a match says and a changed line might not: whose message it is, and the groups that say that.
+_MATCHED = frozenset(WRITTEN[name] for name in ("From", "To", "Call-ID", "CSeq"))
+_GROUPS = {"from": "from", "From": "from", "to": "to", "To": "to", "call-id": "call_id", "Call-ID": "call_id"}
+#: How the names of fields begin that are known to nobody, and may be there all the same.
+_UNKNOWN = "x-"
+
+
+class HeaderText(Message):
+    """A message whose header fields are text: its Vias, one value a line, and behind them all other lines.
+
+    :ivar _vias: each with the line end before it
+    :ivar _lines: each with the line end behind it, and one before the first; None as soon as they were taken apart
+    :ivar _match: what was matched when the message came; None when its identity was changed since, and in one of ours
+    :ivar _has_its_via: its top Via is the one that was matched, stamped perhaps
+    """
+
+    if TYPE_CHECKING:
+        _vias: str
+        _lines: str | None
+        _match: re.Match[str] | None
+        _has_its_via: bool
+    else:
+        # Whoever is a request or a response besides has the places: Python does not lay two rows of them side by side.
+        __slots__ = ()
+
+        def __getattr__(self, name: str) -> Any:
+            # `fields` and `_first` come to be when they are asked for.
+            if name not in ("fields", "_first") or self._lines is None:
+                raise AttributeError(name)
+            lines = f"{self._vias}{self._lines}"[2:-2].split("\r\n")
+            self.fields = [
+                (KEYS.get(name) or key_of(name), line) for line in lines for name in (line.partition(":")[0],)
+            ]
+            self._first = dict(reversed(self.fields))
+            self._lines = self._match = None
+            self._has_its_via = False
+            return getattr(self, name)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nobody has needed its lines one by one so far."""
+        return self._lines is not None
+
+    # What is asked of its fields.
+
+    def get(self, name: str) -> str | None:
+        match = self._match
+        if match is not None:
+            group = _GROUPS.get(name)
+            if group is not None:
+                return match[group]
+        lines = self._lines
+        beginning = _BEGINNINGS.get(name)
+        if lines is None or beginning is None:
+            return super().get(name) if lines is None or _may_be_there(name) else None
+        if beginning is _VIA:
+            return self._vias[len(_VIA) :].partition("\r\n")[0].strip(" \t") if self._vias else None
+        place = lines.find(beginning)
+        if place < 0:
+            return None
+        place += len(beginning)
+        return lines[place : lines.index("\r\n", place)].strip(" \t")
+
+    def has(self, name: str) -> bool:
+        lines = self._lines
+        beginning = _BEGINNINGS.get(name)
+        if lines is None or beginning is None:
+            return super().has(name) if lines is None or _may_be_there(name) else False
+        return beginning in (self._vias if beginning is _VIA else lines)
+
+    def values(self, name: str) -> list[str]:
+        lines = self._lines
+        beginning = _BEGINNINGS.get(name)
+        if lines is None or beginning is None:
+            return super().values(name) if lines is None or _may_be_there(name) else []
+        if beginning is _VIA:
+            lines = self._vias + "\r\n"
+        found: list[str] = []
+        place = lines.find(beginning)
+        while place >= 0:
+            place += len(beginning)
+            end = lines.index("\r\n", place)
+            found += split_values(lines[place:end].strip(" \t"))
+            place = lines.find(beginning, end)
+        return found
+
+    @property
+    def has_one_via(self) -> bool:
+        return super().has_one_via if self._lines is None else self._vias.rfind("\r\n") == 0
+
+    def has_via_parameter(self, name: str) -> bool:
+        if self._has_its_via and f";{name}" not in self._vias:
+            return False
+        return super().has_via_parameter(name)
+
+    @property
+    def call_id(self) -> str:
+        return super().call_id if self._match is None else self._match["call_id"]
+
+    @property
+    def cseq(self) -> tuple[int, str]:
+        if self._cseq is None and self._match is not None:
+            self._cseq = int(self._match["number"]), self._match["of"]
+        return super().cseq
+
+    @property
+    def from_tag(self) -> str | None:
+        return super().from_tag if self._match is None else self._match["from_tag"]
+
+    @property
+    def to_tag(self) -> str | None:
+        return super().to_tag if self._match is None else self._match["to_tag"]
+
+    # How they are changed.
+
+    def set(self, name: str, value: str) -> None:
+        lines = self._lines
+        beginning = WRITTEN.get(name)
+        if lines is None or beginning is None or beginning is _VIA:
+            super().set(name, value)
+            return
+        line = write_line(name, value)
+        place = lines.find(beginning)
+        if place < 0:
+            self._changed_to(beginning, f"{lines}{line}\r\n")
+            return
+        end = lines.index("\r\n", place + 2)
+        if lines.find(beginning, end) >= 0:
+            super().set(name, value)
+        else:
+            self._changed_to(beginning, f"{lines[: place + 2]}{line}{lines[end:]}")
+
+    def add(self, name: str, value: str) -> None:
+        lines = self._lines
+        beginning = WRITTEN.get(name)
+        if lines is None or beginning is None or beginning is _VIA:
+            super().add(name, value)
+        else:
+            self._changed_to(beginning, f"{lines}{write_line(name, value)}\r\n")
+
+    def prepend(self, name: str, value: str) -> None:
+        lines = self._lines
+        beginning = WRITTEN.get(name)
+        if lines is None or beginning is None or (beginning is _VIA and "," in value):
+            super().prepend(name, value)
+            return
+        line = write_line(name, value)
+        if beginning is _VIA:
+            self._vias = f"\r\n{line}{self._vias}"
+            self._via_changed()
+            return
+        place = lines.find(beginning)
+        place = len(lines) if place < 0 else place + 2
+        self._changed_to(beginning, f"{lines[:place]}{line}\r\n{lines[place:]}")
+
+    def remove(self, name: str) -> None:
+        lines = self._lines
+        beginning = WRITTEN.get(name)
+        if lines is None or beginning is None or beginning is _VIA:
+            super().remove(name)
+            return
+        place = lines.find(beginning)
+        while place >= 0:
+            lines = lines[:place] + lines[lines.index("\r\n", place + 2) :]
+            place = lines.find(beginning, place)
+        self._changed_to(beginning, lines)
+
+    def remove_first_value(self, name: str) -> None:
+        if self._lines is None or name != "Via":
+            super().remove_first_value(name)
+            return
+        end = self._vias.find("\r\n", 2)
+        self._vias = "" if end < 0 else self._vias[end:]
+        self._via_changed()
+
+    def octets(self) -> bytes:
+        lines = self._lines
+        if lines is None:
+            return super().octets()
+        length = "" if "\r\nContent-Length: " in lines else f"Content-Length: {len(self.body)}\r\n"
+        return f"{self.start_line}{self._vias}{lines}{length}\r\n".encode("latin-1") + self.body
+
+    def _changed_to(self, beginning: str, lines: str) -> None:
+        """Some fields that begin so were changed."""
+        self._lines = lines
+        if beginning in _MATCHED:
+            self._match = self._cseq = self._from = self._to = None
+
+    def _via_changed(self) -> None:
+        self._via = self._branch = None
+        self._has_its_via = False
+
+
+def _may_be_there(name: str) -> bool:
+    """Whether lines of a name may be there that is not among those that are known."""
+    key = KEYS.get(name) or key_of(name)
+    return key.startswith(_UNKNOWN) or key in KEYS
