@@ -22,7 +22,8 @@ from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import write_line
 from voipshift.sip.grammar import MAGIC_COOKIE, NAMES, header_parameters
 from voipshift.sip.headertext import WRITTEN, HeaderText
-from voipshift.sip.message import MAX_MESSAGE, REASONS, Request, Response
+from voipshift.sip.message import MAX_MESSAGE, Request, Response
+from voipshift.sip.reasons import REASONS
 from voipshift.sip.uri import SipUri
 
 #: Octets of a longer header are not plain: that of a call which three proxies have passed on is half as long.
