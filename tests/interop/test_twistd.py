@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib  # trial would take a "suppress" in here for its own
 import os
-import select
 import signal
 import socket
 
@@ -12,6 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from tests.interop.case import InteropTestCase
+from tests.interop.daemon import Daemon
 from tests.interop.group import TWISTD, free_ports
 from tests.interop.program import PATIENCE_S, Program
 from voipshift.demo.plan import GROUP_OFFSET, KEY_FILE, LOOPBACK, PORTS_PER_NODE, NodePlan, plan
@@ -125,24 +124,3 @@ class TwistdTests(InteropTestCase):
             self.assertIn("Server Shut Down.", node.output)
             self.assertNotIn("Traceback", node.output)
         self.assertEqual(os.listdir(self.runs_in), [])
-
-
-class Daemon:
-    """A process that is not our child any more."""
-
-    def __init__(self, pid: int) -> None:
-        self._handle = os.pidfd_open(pid)
-
-    def terminate(self) -> None:
-        """Ask it to stop."""
-        signal.pidfd_send_signal(self._handle, signal.SIGTERM)
-
-    def ended(self) -> bool:
-        """Whether it has ended: the kernel makes the handle readable then."""
-        return bool(select.select([self._handle], [], [], 0)[0])
-
-    def kill(self) -> None:
-        """Make sure that it is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-        os.close(self._handle)
