@@ -6,7 +6,7 @@ import math
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.balance.workload import ASSUMED_HOLDING_S, SMALLEST_BUCKET, UNLIMITED_CAPACITY, Workload
+from voipshift.balance.workload import ASSUMED_HOLDING_S, SMALLEST_BUCKET, Workload
 from voipshift.node import DRAINING, FULL
 
 
@@ -174,7 +174,7 @@ class CapacityTests(SynchronousTestCase):
 
     def test_without_any_limit_it_is_a_thousand(self) -> None:
         """A node without limits still has a weight."""
-        self.assertEqual(workload()[0].capacity(0.0), UNLIMITED_CAPACITY)
+        self.assertEqual(workload()[0].capacity(0.0), 1000)
 
     def test_the_holding_time_is_a_mean_that_forgets(self) -> None:
         """It is the plain mean at first, and follows a change within some hundred calls."""
