@@ -43,9 +43,17 @@ class LiveTableTest(SynchronousTestCase):
         shown = text.getvalue()
         self.assertEqual(shown.count("The group"), 1)
         self.assertEqual(row_of(shown, "primary")[-4:], ["18 of 20", "2", "60", "140"])
-        self.assertEqual(row_of(shown, "member1")[-4:], ["30 of unlimited", "0", "70", "0"])
+        self.assertEqual(row_of(shown, "member1")[-4:], ["30", "0", "70", "0"])
         self.assertIn("4/10", shown)
         self.assertIn("3 completed", shown)
+
+    def test_it_fits_into_eighty_columns(self) -> None:
+        """Whatever the limits are, nothing is cut short."""
+        text = StringIO()
+        table = LiveTable(Console(file=text, width=80), "The group", None)
+        table.show(ROWS, Summary())
+        table.close()
+        self.assertNotIn("…", text.getvalue())
 
     def test_on_a_terminal_it_is_redrawn(self) -> None:
         text = StringIO()

@@ -6,6 +6,7 @@ On a terminal it is redrawn in place; elsewhere it is printed once, at the end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isinf
 from typing import NamedTuple
 
 from rich.console import Console, Group, RenderableType
@@ -82,7 +83,7 @@ def node_table(title: str, rows: Iterable[Row]) -> Table:
     for heading in ("calls", "leases", "accepted", "asked on"):
         table.add_column(heading, justify="right")
     for row in rows:
-        calls = f"{row.calls} of {limit_of(row.limit)}"
+        calls = f"{row.calls}" if isinf(row.limit) else f"{row.calls} of {limit_of(row.limit)}"
         figures = (row.leases, row.accepted, row.asked_on)
         table.add_row(row.name, row.state, _bar(row.occupancy), calls, *map(str, figures))
     return table
