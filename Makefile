@@ -3,11 +3,13 @@
 # Any Python from 3.11 on: make PYTHON=python3.12 demo
 PYTHON = python3
 VENV = .venv
+# Options of the demo: make demo DEMO="--nodes 5 --calls 500"
+DEMO =
 
 .PHONY: demo test install clean
 
 demo: $(VENV)/installed
-	$(VENV)/bin/voipshift demo
+	$(VENV)/bin/voipshift demo $(DEMO)
 
 test: $(VENV)/installed
 	$(VENV)/bin/python -m twisted.trial tests
