@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from tests.registrations import RegistrarTestCase, authorized
 from tests.sipnet import HERE, MEMBER, PHONE, STRANGER, Peer
 from voipshift.config import AccessSettings
-from voipshift.node import CallAttempt
+from voipshift.node import Acceptance, CallAttempt, NodeIdentity
 from voipshift.sip.auth import Secrets
 from voipshift.sip.message import Request
 from voipshift.tap import Node
@@ -193,6 +193,29 @@ class LeaseTest(AccessTestCase):
             self.invite(f"sip:100@192.0.2.1{parameter}", call_id=f"c{len(parameter)}")
             self.gateway.asked("INVITE")
         self.assertEqual((len(node.table), len(node.leases)), (2, 0))
+
+    def redirected(self, node: Node) -> str:
+        """The phone gives its password at a node that shifts its call: the URI that it is to call."""
+        asks = self.introduce(node)
+        node.workload.draining = True
+        asked = self.invite()
+        self.phone.say(authorized(asked, self.acknowledge(asked, 407)), HERE)
+        asks.sent[0].answer.callback(Acceptance(NodeIdentity("member", {"sip/udp": MEMBER}), "0" * 32, (), 1))
+        self.network.settle()
+        return self.phone.told(302).values("Contact")[0].strip("<>")
+
+    def test_it_is_not_asked_again_where_it_was_redirected(self) -> None:
+        """A client with that node for its outbound proxy is passed on at once: from its address, by its name, once."""
+        uri = self.redirected(self.registrar())
+        member, other = Peer(self.network, MEMBER, "member"), Peer(self.network, STRANGER, "alice")
+        other.say(other.request("INVITE", uri, call_id="other"), HERE)
+        other.told(407)
+        self.invite(uri, sender="<sip:bob@example.org>;tag=b", call_id="bob")
+        self.phone.told(407)
+        self.invite(uri, call_id="again")
+        self.assertEqual(member.asked("INVITE").uri, uri)
+        self.invite(uri, call_id="once more")
+        self.phone.told(407)
 
     def test_by_another_name_it_is(self) -> None:
         """The entry has seen to it that From is the user's own: another one needs a password anew, and gets 403."""

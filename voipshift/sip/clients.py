@@ -36,6 +36,8 @@ MAX_USER_AGENT = 64
 
 #: Method, address and User-Agent.
 _Client = tuple[str, str, str]
+#: A client, as whom it called, and in which transaction, where something is to be learnt of it.
+_Redirected = tuple[_Client, str, ServerTransaction | None]
 
 
 class ClientRule(NamedTuple):
@@ -67,9 +69,9 @@ class Clients:
         self._fitting: dict[str, tuple[ClientRule, ...]] = {}
         #: Client -> until when it is not redirected; the one that was found out first in front.
         self._marked: OrderedDict[_Client, float] = OrderedDict()
-        #: Lease -> who was redirected with it, in which transaction: since ``_turned``, and for as long before that.
-        self._young: dict[str, tuple[_Client, ServerTransaction]] = {}
-        self._old: dict[str, tuple[_Client, ServerTransaction]] = {}
+        #: Lease -> who was redirected with it: since ``_turned``, and for as long before that.
+        self._young: dict[str, _Redirected] = {}
+        self._old: dict[str, _Redirected] = {}
         self._turned = now()
 
     def follows(self, transaction: ServerTransaction) -> bool:
@@ -81,22 +83,32 @@ class Clients:
 
     def redirected(self, transaction: ServerTransaction, lease: str) -> None:
         """A client is about to be redirected with a lease, by the response that its transaction gets next."""
-        if (self._rule(transaction) if self._rules else self._otherwise) != "auto":
-            return
+        learns = (self._rule(transaction) if self._rules else self._otherwise) == "auto"
         now = self._now()
         if now - self._turned >= self._awaited_s or len(self._young) >= MAX_AWAITED:
             self._old = self._young if now - self._turned < 2 * self._awaited_s else {}
             self._young = {}
             self._turned = now
-        self._young[lease] = _client(transaction), transaction
+        self._young[lease] = (_client(transaction), transaction.request.from_uri, transaction if learns else None)
+
+    def came_back(self, lease: str, host: str, caller: str) -> bool:
+        """A request came with a lease of another node: whether a client at that address, which called by that name, was
+        redirected with it not long ago.  It is so once.
+        """
+        for redirected in (self._young, self._old):
+            found = redirected.get(lease)
+            if found is not None and found[0][1] == host and found[1] == caller:
+                del redirected[lease]
+                return True
+        return False
 
     def lapsed(self, lease: str) -> None:
         """Nobody came with a lease."""
         found = self._young.pop(lease, None) or self._old.pop(lease, None)
         if found is None:
             return
-        client, transaction = found
-        if transaction.is_delivered:
+        client, _, transaction = found
+        if transaction is not None and transaction.is_delivered:
             self._marked[client] = self._now() + MARKED_S
             self._marked.move_to_end(client)
             if len(self._marked) > MAX_MARKED:

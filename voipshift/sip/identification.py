@@ -41,6 +41,7 @@ class Identification:
         self._answers = answers
         self._clients = clients
         self._pass_on = pass_on
+        self.came_back = clients.came_back
 
     def follows(self, transaction: ServerTransaction) -> bool:
         """Whether a client is to be redirected: it would follow, and its request is long enough."""

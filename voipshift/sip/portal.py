@@ -110,6 +110,7 @@ class Portal:
         self._answer = answers.answer
         self._refuse = answers.refuse
         self._group_full = group_full
+        self._came_back = identification.came_back
         self._is_marked = is_marked
         self._trusts = trusts
         self._anybody = anybody
@@ -203,11 +204,20 @@ class Portal:
             self._gate.identify(invite, Party.PROXY, lambda user: self._sort(invite, uri, True))
 
     def _is_vouched_for(self, invite: ServerTransaction, uri: SipUri | TelUri) -> bool:
-        """Whether its lease was given to a known client that was at that address, and called by that name."""
-        lease = self._lease(invite, uri, self._whose(uri.address())) if isinstance(uri, SipUri) else None
-        if lease is None or not lease.attempt.trusted or lease.attempt.client[0] != invite.source.host:
+        """Whether its lease was given to a known client that was at that address, and called by that name.
+
+        It comes to the node that gave it, or once more to this one, which has redirected the client to that node: to
+        where it would not have, had it not known him.
+        """
+        if not isinstance(uri, SipUri):
             return False
-        return lease.attempt.caller == invite.request.from_uri[:MAX_NAME]
+        owner, host, caller = self._whose(uri.address()), invite.source.host, invite.request.from_uri
+        if owner is not None and owner != self._name:
+            return self._came_back(uri.parameters.get(LEASE) or "", host, caller)
+        lease = self._lease(invite, uri, owner)
+        if lease is None or not lease.attempt.trusted or lease.attempt.client[0] != host:
+            return False
+        return lease.attempt.caller == caller[:MAX_NAME]
 
     def _sort(self, invite: ServerTransaction, uri: SipUri | TelUri, known: bool, *, alone: bool = False) -> None:
         """What becomes of a call attempt of somebody who may call.
