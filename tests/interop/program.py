@@ -91,6 +91,11 @@ class Program(ProcessProtocol):
             raise self._unexpected(f"ended with {status}")
         return self.output
 
+    def type(self, line: str) -> None:
+        """Give it a line of standard input."""
+        assert self.transport is not None
+        self.transport.write(f"{line}\n".encode())
+
     def kill(self, signal: str) -> None:
         """Send a signal by its name (``TERM``) if it still runs."""
         if self.status is None and self.transport is not None:
