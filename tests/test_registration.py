@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 
 from tests.registrations import RegistrarTestCase, authorized
-from tests.sipnet import HERE, HERE_TOO, STRANGER, Peer
+from tests.sipnet import HERE, HERE_TOO, PHONE, STRANGER, Peer, word
 from voipshift.calls.location import Bindings
 from voipshift.store.sqlite import Busy
 
@@ -130,6 +130,28 @@ class ChallengeTest(RegistrarTestCase):
         self.assertEqual(answers[0], answers[1])
         self.assertEqual(answers[0], answers[2])
         self.assertEqual(self.contacts("alice"), [])
+
+    def test_a_telephone_with_an_old_password(self) -> None:
+        """It sends it for ever as fast as it is answered: it is answered no more, and others at its address are."""
+        node = self.registrar()
+        self.user("bob", "builder")
+        asked = self.register(self.phone)
+        for number in range(2, 60):
+            words = [word(message) for message in self.phone.heard]
+            if words[:1] != ["401 REGISTER"]:
+                break
+            challenge = self.phone.told(401, "REGISTER")
+            self.phone.say(authorized(asked, challenge, password="old", number=number), HERE)
+        self.assertEqual((words, number), ([], 8), "one challenge, five answers, and silence")
+        self.assertEqual((node.reception.gate.counts["wrong"], node.reception.gate.counts["ignored"]), (5, 1))
+        neighbour = Peer(self.network, (PHONE[0], 5080), "bob")
+        asked = self.register(neighbour)
+        neighbour.say(authorized(asked, neighbour.told(401, "REGISTER"), username="bob", password="builder"), HERE)
+        neighbour.told(200, "REGISTER")
+        self.clock.advance(10)
+        asked = self.register(self.phone, number=70)
+        self.phone.say(authorized(asked, self.phone.told(401, "REGISTER"), number=71), HERE)
+        self.phone.told(200, "REGISTER")
 
     def test_somebody_elses_address_of_record(self) -> None:
         """403: a user registers himself alone (section 10.3 item 4)."""

@@ -21,6 +21,7 @@ from voipshift.errors import ProtocolViolation
 from voipshift.sip.auth import Authenticator, Party, Secrets, Users, Verdict
 from voipshift.sip.digest import Credentials
 from voipshift.sip.gain import UNBOUNDED, fitting
+from voipshift.sip.guesses import Guesses
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, TelUri, scheme_of, unescape
@@ -56,7 +57,7 @@ class Gate:
     :param respond: sends a response in a server transaction
     :param tag: the To tag of a response to a request
     :param charge: told of each address that sent wrong credentials
-    :ivar counts: what was asked and what was answered: challenged, right, stale, wrong, refused
+    :ivar counts: what was asked and what was answered: challenged, right, stale, wrong, refused; or not: ignored
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Gate:
         self._tag = tag
         self._charge = charge
         self._now = now
+        self._guesses = Guesses()
         self.counts: Counter[str] = Counter()
         self._log = Logger()
 
@@ -98,6 +100,11 @@ class Gate:
         if claim is None:
             self.counts["challenged"] += 1
             self._challenge(transaction, party)
+            return
+        if not self._guesses.may(transaction.source.host, claim.username, self._now()):
+            self.counts["ignored"] += 1
+            transaction.most = 0
+            self._answer(transaction, 403)
             return
         found = self._users.secrets(claim.username)
         known = found.addCallback(self._found, transaction, party, claim, then)
@@ -124,6 +131,7 @@ class Gate:
             return
         if verdict is Verdict.WRONG:
             self._charge(transaction.source.host, self._now())
+            self._guesses.wrong(transaction.source.host, claim.username, self._now())
         self._challenge(transaction, party, stale=verdict is Verdict.STALE)
 
     def _failed(self, failure: Failure, transaction: ServerTransaction) -> None:

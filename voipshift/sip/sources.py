@@ -16,7 +16,7 @@ MAX_TRUST_MEMORY = 4096
 MAX_BUCKETS = 10_000
 #: A bucket holds so many seconds of its rate: an office whose power comes back registers all at once.
 BURST_S = 5.0
-#: Tokens that wrong credentials cost: guessing is slow, and a telephone with an old password does no harm.
+#: Tokens that wrong credentials cost: guessing by many names is slow, too (:mod:`voipshift.sip.guesses`).
 WRONG_COST = 20.0
 
 
