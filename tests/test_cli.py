@@ -58,6 +58,17 @@ class CheckTests(SynchronousTestCase):
         reason = "workload.ongoing_calls: must be a whole number from 0 to 1000000, not -1"
         self.assertEqual(run("check", file), (1, "", f"{file}: {reason}\n"))
 
+    def test_what_it_names_cannot_be_used(self) -> None:
+        """Users that are not there, and no URL of a server, are said before a node is started with it."""
+        for more, key in (
+            ('[access]\nusers = "nobody"\n', "access.users"),
+            ('[registrar]\nlocation = "redis://192.0.2.30:port"\n', "registrar.location"),
+        ):
+            file = self.write(f"{ALONE}\n{more}")
+            code, out, err = run("check", file)
+            self.assertEqual((code, out), (1, ""))
+            self.assertRegex(err, rf"\A{file}: {key}: [^\n]+\n\Z")
+
     def test_file_that_is_not_there(self) -> None:
         """Said in one line, as everything is."""
         code, out, err = run("check", "/nowhere/at.toml")

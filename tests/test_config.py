@@ -211,6 +211,7 @@ class DialPlanTests(ConfigurationTests):
         self.assertEqual(self.gateway('region = "north"', there), ("gateways[0].region", reason))
         file = self.write(WHOLE, ('prefixes = ["+49", "0"]\n', f'region = "south"\n{there}'))
         self.assertEqual(load(file).gateways[0].region, "south")
+        self.assertEqual(self.wrong(WHOLE, ("[node]\n", '[node]\nregion = "north"\n')), ("node.region", reason))
 
     def test_a_region_of_nothing(self) -> None:
         """It has clients, or numbers, or both."""

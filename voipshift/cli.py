@@ -41,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def check(arguments: argparse.Namespace) -> int:
     """Read a configuration as a node would, ports apart."""
     from voipshift import configfile
+    from voipshift.wiring import reception
 
-    configfile.load(arguments.file)
+    reception.look_at(configfile.load(arguments.file))
     print(f"{arguments.file}: ok")
     return 0
 

@@ -123,6 +123,9 @@ def _check_regions(settings: Settings, at: Place) -> None:
             here = at.within("regions").item(index)
             raise here.within("networks").wrong("missing: write the networks of its clients, or the numbers in it")
     named = {region.name for region in settings.regions}
+    if settings.node.region is not None and settings.node.region not in named:
+        reason = f"names {settings.node.region}, and there is no [[regions]] with that name"
+        raise at.within("node").within("region").wrong(reason)
     for index, gateway in enumerate(settings.gateways):
         if gateway.region is not None and gateway.region not in named:
             reason = f"names {gateway.region}, and there is no [[regions]] with that name"

@@ -78,6 +78,17 @@ def open_store(settings: config.Settings, reactor: Any) -> Store | None:
     return sqlite.SqliteStore(where, settings.access.realm, sqlite.WriteThread(reactor))
 
 
+def look_at(settings: config.Settings) -> None:
+    """See whether users and location can be used, as far as that can be seen without changing or asking anything.
+
+    :raises ConfigurationError: they cannot
+    """
+    if settings.access.users != "store":
+        _users(settings, None, lambda: 0.0)
+    if settings.registrar is not None and location_of(settings).startswith("redis:"):
+        redis.connector(location_of(settings), "registrar.location", settings.file)
+
+
 class Reception:
     """What a node needs to know its clients.
 
