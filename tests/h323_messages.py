@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voipshift.h323 import q931, ras, signalling, uuie
 from voipshift.h323.addresses import Alias, AlternateGatekeeper, EndpointType, alias_of
 from voipshift.h323.admission import (
@@ -18,6 +20,7 @@ from voipshift.h323.admission import (
     LocationReject,
     LocationRequest,
 )
+from voipshift.h323.procedure import HashedToken
 from voipshift.h323.q931 import Element, MessageType
 from voipshift.h323.registration import (
     GatekeeperConfirm,
@@ -165,6 +168,11 @@ RAS_MESSAGES: tuple[ras.Message, ...] = (
     RequestInProgress(12, 500),
     UnknownMessageResponse(13, b"\x01\x02"),
 )
+
+#: A token of a message that is signed; its MAC is none of any.
+HASHED = HashedToken(2, 1700000000, 7, "primary", "1", bytes(range(1, 13)))
+#: The same messages, signed.
+SIGNED_MESSAGES: tuple[ras.Message, ...] = tuple(replace(message, crypto_tokens=(HASHED,)) for message in RAS_MESSAGES)
 
 #: A request to connect with all that a terminal may say.
 SETUP = uuie.Setup(

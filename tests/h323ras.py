@@ -126,6 +126,7 @@ class RasNode:
             standing=lambda: self.standing,
             send=lambda octets, to: self.sent.append((ras.decode(octets), to)),
             now=now,
+            wall=self.wall,
             octets=octets,
         )
 

@@ -40,7 +40,7 @@ class GateTests(SynchronousTestCase):
     def identify(self, host: str, *tokens: Token, registers: bool = False) -> Party | None:
         """Who it is."""
         said: list[Party | None] = []
-        self.gate.identify(host, tokens, said.append, registers=registers)
+        self.gate.identify(host, tokens, b"", said.append, registers=registers)
         (party,) = said
         return party
 

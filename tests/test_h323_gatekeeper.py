@@ -7,7 +7,7 @@ from random import Random
 
 from twisted.internet.defer import Deferred
 
-from tests.h323_messages import CALL, CONFERENCE, PHONE, RAS_MESSAGES, TERMINAL, TOKENS
+from tests.h323_messages import CALL, CONFERENCE, PHONE, RAS_MESSAGES, SIGNED_MESSAGES, TERMINAL, TOKENS
 from tests.h323net import STRANGER
 from tests.h323ras import FAR, FRONT, HERE, NEIGHBOUR, RAS, THERE, RasTestCase
 from tests.test_h323_uuie import mutated
@@ -174,7 +174,7 @@ class OtherTests(RasTestCase):
     def test_mutated(self) -> None:
         """Whatever is made of real messages, and from wherever it comes: nothing but answers comes of it."""
         random = Random(225)
-        originals = [ras.encode(message) for message in RAS_MESSAGES]
+        originals = [ras.encode(message) for message in RAS_MESSAGES + SIGNED_MESSAGES]
         for _ in range(3000):
             octets = mutated(random.choice(originals), random)
             self.node.ask_octets(octets, random.choice((PHONE, STRANGER, NEIGHBOUR)))

@@ -15,6 +15,7 @@ from tests.h323_messages import (
     CRYPTO_TOKENS,
     PHONE,
     RAS_MESSAGES,
+    SIGNED_MESSAGES,
     TERMINAL,
     TOKENS,
 )
@@ -49,7 +50,7 @@ class MessageTests(SynchronousTestCase):
 
     def test_written_and_read(self) -> None:
         """Every message comes back as the value that it was."""
-        for message in RAS_MESSAGES:
+        for message in RAS_MESSAGES + SIGNED_MESSAGES:
             self.assertEqual(decode(encode(message)), message)
 
     def test_every_kind(self) -> None:
@@ -159,7 +160,7 @@ class BadInputTests(SynchronousTestCase):
     def test_mutations(self) -> None:
         """Neither is one with a few octets changed, and what is read can be written."""
         random = Random(6)
-        originals = [encode(message) for message in RAS_MESSAGES]
+        originals = [encode(message) for message in RAS_MESSAGES + SIGNED_MESSAGES]
         read = 0
         for _ in range(MUTATIONS):
             try:

@@ -11,6 +11,7 @@ from tests.h323net import STRANGER
 from tests.h323ras import FRONT, HERE, OTHER, RAS, THERE, RasNode, RasTestCase
 from voipshift.h323 import endpoints
 from voipshift.h323.addresses import AlternateGatekeeper, alias_of
+from voipshift.h323.procedure import HMAC_SHA1_96
 from voipshift.h323.registration import (
     GatekeeperConfirm,
     GatekeeperReject,
@@ -62,14 +63,15 @@ class RegistrationTests(RegistryTestCase):
         self.assertEqual((answer.reject_reason, answer.alt_gk_info), ("terminalExcluded", ()))
 
     def test_how_to_prove_a_password(self) -> None:
-        """Who needs one is asked for a kind that it offers, the usual one if it can; nobody else is asked."""
+        """Who offers a kind is asked for it, for the usual one if it can, wherever it comes from."""
         for source, offered, algorithms, asked in (
             (STRANGER, ("certSign", "radius", "pwdHash"), (CISCO_ACCESS_TOKEN, MD5), ("pwdHash", MD5)),
             (STRANGER, ("radius",), (CISCO_ACCESS_TOKEN,), ("radius", CISCO_ACCESS_TOKEN)),
             (STRANGER, ("pwdHash",), (), (None, None)),
             (STRANGER, ("radius",), (MD5,), (None, None)),
             (STRANGER, (), (MD5,), (None, None)),
-            (PHONE, ("pwdHash",), (MD5,), (None, None)),
+            (PHONE, ("pwdHash",), (MD5, *HMAC_SHA1_96), ("pwdHash", MD5)),
+            (STRANGER, ("pwdHash",), HMAC_SHA1_96[1:], ("pwdHash", HMAC_SHA1_96[1])),
         ):
             request = GatekeeperRequest(
                 self.number(),

@@ -38,27 +38,27 @@ class PasswordHashTests(SynchronousTestCase):
             {"tokenOID": (0, 0), "timeStamp": TIME, "password": "secret\0", "generalID": "alice\0"},
         )
         token = PasswordHash(alias_of("alice"), TIME, md5(CLEAR).digest())
-        self.assertTrue(token.proves("secret"))
+        self.assertTrue(token.proves("secret", b""))
         self.assertEqual(token, password_hash(alias_of("alice"), "secret", TIME))
 
     def test_without_nul(self) -> None:
         """As the text of H.235.0 has it."""
         octets = CLEAR_TOKEN.encode({"tokenOID": (0, 0), "timeStamp": TIME, "password": "secret", "generalID": "alice"})
-        self.assertTrue(PasswordHash(alias_of("alice"), TIME, md5(octets).digest()).proves("secret"))
+        self.assertTrue(PasswordHash(alias_of("alice"), TIME, md5(octets).digest()).proves("secret", b""))
 
     def test_wrong(self) -> None:
         """Another password, user or time MUST NOT do."""
         token = password_hash(alias_of("alice"), "secret", TIME)
-        self.assertFalse(token.proves("Secret"))
-        self.assertFalse(token.proves(""))
-        self.assertFalse(replace(token, alias=alias_of("bob")).proves("secret"))
-        self.assertFalse(replace(token, time_stamp=TIME + 1).proves("secret"))
-        self.assertFalse(replace(token, hash=token.hash[:8]).proves("secret"))
-        self.assertFalse(replace(token, hash=b"").proves("secret"))
+        self.assertFalse(token.proves("Secret", b""))
+        self.assertFalse(token.proves("", b""))
+        self.assertFalse(replace(token, alias=alias_of("bob")).proves("secret", b""))
+        self.assertFalse(replace(token, time_stamp=TIME + 1).proves("secret", b""))
+        self.assertFalse(replace(token, hash=token.hash[:8]).proves("secret", b""))
+        self.assertFalse(replace(token, hash=b"").proves("secret", b""))
 
     def test_password_that_no_token_holds(self) -> None:
         """One that is too long for H.235 is proved by nobody."""
-        self.assertFalse(password_hash(alias_of("alice"), "secret", TIME).proves("a" * 200))
+        self.assertFalse(password_hash(alias_of("alice"), "secret", TIME).proves("a" * 200, b""))
 
     def test_read_and_written(self) -> None:
         """Tokens of other kinds are not read, nor more than a few."""
@@ -78,21 +78,21 @@ class AccessTokenTests(SynchronousTestCase):
         challenge = md5(b"\x07secret" + TIME.to_bytes(4)).digest()
         token = AccessToken("alice\0", TIME, 7, challenge)
         self.assertEqual(token.user, "alice")
-        self.assertTrue(token.proves("secret"))
+        self.assertTrue(token.proves("secret", b""))
         self.assertEqual(token, access_token("alice", "secret", TIME, 7))
 
     def test_signed_random(self) -> None:
         """Some send the octet as a negative number."""
         token = access_token("alice", "secret", TIME, 200)
-        self.assertTrue(replace(token, random=200 - 256).proves("secret"))
+        self.assertTrue(replace(token, random=200 - 256).proves("secret", b""))
 
     def test_wrong(self) -> None:
         """Another password, time or random octet MUST NOT do."""
         token = access_token("alice", "secret", TIME, 7)
-        self.assertFalse(token.proves("secre"))
-        self.assertFalse(replace(token, time_stamp=TIME - 1).proves("secret"))
-        self.assertFalse(replace(token, random=8).proves("secret"))
-        self.assertFalse(replace(token, challenge=b"").proves("secret"))
+        self.assertFalse(token.proves("secre", b""))
+        self.assertFalse(replace(token, time_stamp=TIME - 1).proves("secret", b""))
+        self.assertFalse(replace(token, random=8).proves("secret", b""))
+        self.assertFalse(replace(token, challenge=b"").proves("secret", b""))
 
     def test_read_and_written(self) -> None:
         """Tokens of other kinds, or that lack something, are not read, nor more than a few."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.h323_messages import RAS_MESSAGES, signals
+from tests.h323_messages import RAS_MESSAGES, SIGNED_MESSAGES, signals
 from tests.interop.tshark import TCP, UDP, TsharkTestCase, packet
 from voipshift.h323 import ras, tpkt
 
@@ -11,9 +11,10 @@ class TsharkTests(TsharkTestCase):
     """Each message that the tests know."""
 
     def test_ras(self) -> None:
-        """Each RAS message is named as what it is."""
-        names = [type(message).__name__ for message in RAS_MESSAGES]
-        seen = self.read([packet(UDP, number, 1719, ras.encode(each)) for number, each in enumerate(RAS_MESSAGES)])
+        """Each RAS message is named as what it is, signed and not."""
+        messages = RAS_MESSAGES + SIGNED_MESSAGES
+        names = [type(message).__name__ for message in messages]
+        seen = self.read([packet(UDP, number, 1719, ras.encode(each)) for number, each in enumerate(messages)])
         self.assertEqual(seen, [f"RAS: {name[0].lower()}{name[1:]}" for name in names])
 
     def test_call_signalling(self) -> None:

@@ -109,6 +109,11 @@ class RelayedCall:
         return (*body.tokens, *body.crypto_tokens) if isinstance(body, uuie.Setup) else ()
 
     @property
+    def octets(self) -> bytes:
+        """The SETUP as it came, without its TPKT: what such a proof may be about."""
+        return self.setup.message.octets()
+
+    @property
     def is_over(self) -> bool:
         """Whether it has ended."""
         return self.state is State.NULL

@@ -70,6 +70,7 @@ class AdmissionConfirm:
     irr_frequency: Number | None = None
     destination_info: Aliases = ()
     will_respond_to_irr: Flag = False
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class AdmissionReject:
     reject_reason: Word
     alt_gk_info: AlternateInfo = ()
     call_signal_address: Places = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class BandwidthConfirm:
 
     request_seq_num: Number
     band_width: Number
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class BandwidthReject:
     reject_reason: Word
     allowed_band_width: Number
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,7 @@ class DisengageConfirm:
     """DCF."""
 
     request_seq_num: Number
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,7 @@ class DisengageReject:
     request_seq_num: Number
     reject_reason: Word
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,7 @@ class LocationConfirm:
     call_signal_address: Place
     ras_address: Place
     destination_info: Aliases = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +194,4 @@ class LocationReject:
     request_seq_num: Number
     reject_reason: Word
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()

@@ -89,7 +89,7 @@ Endpoint = Annotated[addresses.EndpointType, Form(addresses.read_endpoint_type, 
 #: The name of a product.
 Vendor = Annotated[str, Form(addresses.read_vendor, addresses.write_vendor)]
 Tokens = Annotated[tuple[tokens.AccessToken, ...], Form(tokens.read_tokens, tokens.write_tokens)]
-CryptoTokens = Annotated[tuple[tokens.PasswordHash, ...], Form(tokens.read_crypto_tokens, tokens.write_crypto_tokens)]
+CryptoTokens = Annotated[tuple[tokens.CryptoToken, ...], Form(tokens.read_crypto_tokens, tokens.write_crypto_tokens)]
 
 #: Components that are not spelt by the rule.
 _SPELLINGS = {

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
 from voipshift.h323.addresses import Alias
+from voipshift.h323.procedure import Signer
 from voipshift.node import Address
 
 #: Endpoints that are registered at once, beside those that a place was promised to.
@@ -22,10 +23,11 @@ class Endpoint:
     :ivar place: where it is called
     :ivar source: where its RRQ came from
     :ivar user: whose password it knew; None for nobody's
+    :ivar signer: signs what is sent to it; None where it does not sign either
     :ivar expires: when it is forgotten, unless it says before that it lives
     """
 
-    __slots__ = ("aliases", "expires", "identifier", "place", "source", "time_to_live", "user")
+    __slots__ = ("aliases", "expires", "identifier", "place", "signer", "source", "time_to_live", "user")
 
     def __init__(
         self, identifier: str, aliases: tuple[Alias, ...], place: Address, source: Address, user: str | None
@@ -35,6 +37,7 @@ class Endpoint:
         self.place = place
         self.source = source
         self.user = user
+        self.signer: Signer | None = None
         self.time_to_live = 0
         self.expires = 0.0
 

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.logger import Logger
 
-from voipshift.h323.tokens import AccessToken, PasswordHash
+from voipshift.h323.procedure import HashedToken, key_of
+from voipshift.h323.tokens import AccessToken, CryptoToken
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from voipshift.sip.auth import Secrets, Users
 
-Token = AccessToken | PasswordHash
+Token = AccessToken | CryptoToken
 
 #: How far a terminal's clock may be from ours, which is also how long a token could be shown again.
 TOLERANCE_S = 600
@@ -36,10 +37,12 @@ class Party(NamedTuple):
 
     :ivar user: whose password it knew; None where its address vouches for it, or anybody may
     :ivar known: it is not just anybody
+    :ivar key: what it wants its answers to be signed with; empty where it does not
     """
 
     user: str | None
     known: bool
+    key: bytes = b""
 
 
 class Gate:
@@ -94,10 +97,17 @@ class Gate:
         found.addErrback(self._failed, partial(then, False))
 
     def identify(
-        self, host: str, tokens: Sequence[Token], then: Callable[[Party | None], None], *, registers: bool = False
+        self,
+        host: str,
+        tokens: Sequence[Token],
+        octets: bytes,
+        then: Callable[[Party | None], None],
+        *,
+        registers: bool = False,
     ) -> None:
         """Find out who somebody is.
 
+        :param octets: the message that the tokens are in
         :param registers: it wants to register, else to call
         :param then: called at once or later; with None for somebody who may not go on
         """
@@ -108,26 +118,41 @@ class Gate:
             self.refused["without a password"] += 1
             then(None)
         else:
-            self._try(host, tuple(tokens[:MAX_TRIED]), then)
+            self._try(host, tuple(tokens[:MAX_TRIED]), octets, then)
 
-    def _try(self, host: str, tokens: tuple[Token, ...], then: Callable[[Party | None], None]) -> None:
+    def prove(self, host: str, token: HashedToken, octets: bytes, then: Callable[[Party | None], None]) -> None:
+        """Find out whether a message is signed by whom it says, also where nobody has to sign any.
+
+        :param then: called at once or later; with None where it is not, or that cannot be known
+        """
+        if self._users is None:
+            then(None)
+        else:
+            self._try(host, (token,), octets, then)
+
+    def _try(self, host: str, tokens: tuple[Token, ...], octets: bytes, then: Callable[[Party | None], None]) -> None:
         assert self._users is not None
         found = self._users.secrets(tokens[0].user)
-        found.addCallback(self._found, host, tokens, then).addErrback(self._failed, partial(then, None))
+        found.addCallback(self._found, host, tokens, octets, then).addErrback(self._failed, partial(then, None))
 
     def _found(
-        self, secrets: Secrets | None, host: str, tokens: tuple[Token, ...], then: Callable[[Party | None], None]
+        self,
+        secrets: Secrets | None,
+        host: str,
+        tokens: tuple[Token, ...],
+        octets: bytes,
+        then: Callable[[Party | None], None],
     ) -> None:
         token = tokens[0]
         password = secrets.password if secrets is not None else ""
-        if password and token.proves(password):
+        if password and token.proves(password, octets):
             if self._is_fresh(token, host):
-                then(Party(token.user, True))
+                then(Party(token.user, True, key_of(password) if isinstance(token, HashedToken) else b""))
             else:
                 self.refused["with a token of another time or place"] += 1
                 then(None)
         elif tokens[1:]:
-            self._try(host, tokens[1:], then)
+            self._try(host, tokens[1:], octets, then)
         else:
             self.refused["with a wrong password"] += 1
             self._charge(host)

@@ -28,7 +28,9 @@ from voipshift.h323.gate import Gate, Party, Token
 from voipshift.h323.locator import Locator, ras_attempt
 from voipshift.h323.neighbours import Neighbours
 from voipshift.h323.portal import ACCEPT
+from voipshift.h323.procedure import Signer
 from voipshift.h323.registry import Registry
+from voipshift.h323.signatures import Signatures
 from voipshift.h323.uuie import NODE, PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.timers import Timers
@@ -68,14 +70,20 @@ class Standing(NamedTuple):
 class Asked:
     """A request that is being worked off.
 
+    :ivar octets: the request as it came
     :ivar to: where the answer goes
     :ivar key: what a repetition of it has in common with it
+    :ivar party: who has signed it, and
+    :ivar signer: signs the answer then
     """
 
-    __slots__ = ("_gatekeeper", "key", "number", "source", "to")
+    __slots__ = ("_gatekeeper", "key", "number", "octets", "party", "signer", "source", "to")
 
-    def __init__(self, gatekeeper: Gatekeeper, request: Request, source: Address, to: Address) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, request: Request, octets: bytes, source: Address, to: Address) -> None:
         self._gatekeeper = gatekeeper
+        self.party: Party | None = None
+        self.signer: Signer | None = None
+        self.octets = octets
         self.number = request.request_seq_num
         self.source = source
         self.to = to
@@ -101,6 +109,7 @@ class Gatekeeper:
     :param locate: whether a number or alias is one that the group's terminals or gateways take
     :param standing: how many calls this node can take
     :param send: sends a datagram
+    :param wall: seconds since 1970
     :ivar counts: requests by what became of them
     :ivar dropped: datagrams that were none, by the reason
     """
@@ -119,6 +128,7 @@ class Gatekeeper:
         standing: Callable[[], Standing],
         send: Callable[[bytes, Address], None],
         now: Callable[[], float],
+        wall: Callable[[], float],
         octets: Callable[[int], bytes],
     ) -> None:
         self._name = name
@@ -140,6 +150,7 @@ class Gatekeeper:
         self._send = send
         self._now = now
         self._octets = octets
+        self._signatures = Signatures(name=name, gate=gate, registry=registry, wall=wall, octets=octets)
         #: The octets of the answer, empty where there is none; None while it is being worked off
         self._answers: OrderedDict[tuple[Address, type, int], tuple[float, bytes | None]] = OrderedDict()
         self._timers: Timers[Asked | Gatekeeper] = Timers()
@@ -159,7 +170,7 @@ class Gatekeeper:
     def stop(self) -> None:
         """Send the terminals to the other gatekeepers."""
         for endpoint, request in self._registry.dismissals():
-            self._send(ras.encode(request), endpoint.source)
+            self._send(self._signatures.written(request, endpoint.signer), endpoint.source)
 
     def received(self, octets: bytes, source: Address) -> None:
         """A datagram: answered, or dropped."""
@@ -172,14 +183,14 @@ class Gatekeeper:
         # Nothing but an LRQ is answered elsewhere: an IRQ goes no further, and who forges one would choose whom to hit.
         if isinstance(request, admission.LocationRequest) and self._neighbours.knows(source[0]):
             to = request.reply_address or source
-        asked = Asked(self, request, source, to)
+        asked = Asked(self, request, octets, source, to)
         known = self._answers.get(asked.key)
         if known is not None and self._now() < known[0] + REMEMBERED_S:
             self._repeat(asked, known[1])
             return
         self._remember(asked, None)
         self._timers.start(asked, "progress", PROGRESS_AFTER_S, self._now())
-        self._work_off(asked, request, octets)
+        self._signatures.look_at(asked, request, self._work_off)
 
     @property
     def next(self) -> float:
@@ -197,7 +208,7 @@ class Gatekeeper:
 
     def answer(self, asked: Asked, answer: ras.Message) -> None:
         """Answer a request, and remember how."""
-        octets = ras.encode(answer)
+        octets = self._signatures.written(answer, asked.signer)
         self._close(asked, octets)
         self.counts[type(answer).__name__] += 1
         self._send(octets, asked.to)
@@ -209,7 +220,7 @@ class Gatekeeper:
 
     # The parts of that.
 
-    def _work_off(self, asked: Asked, request: Request, octets: bytes) -> None:
+    def _work_off(self, asked: Asked, request: Request) -> None:
         match request:
             case registration.GatekeeperRequest():
                 self._registry.discover(asked, request)
@@ -222,7 +233,7 @@ class Gatekeeper:
             case admission.LocationRequest():
                 self._locator.find(asked, request)
             case _:
-                answer = self._answer_to(request, asked.source[0], octets)
+                answer = self._answer_to(request, asked.source[0], asked.octets)
                 if answer is None:
                     self.counts["not answered"] += 1
                     self._close(asked, b"")
@@ -274,7 +285,8 @@ class Gatekeeper:
     def _tell_progress(self, asked: Asked) -> None:
         """RIP, as often as it has to be said."""
         self.counts["RequestInProgress"] += 1
-        self._send(ras.encode(resources.RequestInProgress(asked.number, PROGRESS_MS)), asked.to)
+        told = resources.RequestInProgress(asked.number, PROGRESS_MS)
+        self._send(self._signatures.written(told, asked.signer), asked.to)
 
     def _close(self, asked: Asked, answer: bytes) -> None:
         self._timers.stop(asked, "progress")
@@ -301,7 +313,11 @@ class Gatekeeper:
             self._do_not_admit(asked, "calledPartyNotRegistered")
         else:
             tokens: tuple[Token, ...] = (*request.tokens, *request.crypto_tokens)
-            self._gate.identify(host, tokens, partial(self._identified, asked, request))
+            then = partial(self._identified, asked, request)
+            if asked.party is not None:
+                then(asked.party)
+            else:
+                self._gate.identify(host, tokens, asked.octets, then)
 
     def _identified(self, asked: Asked, request: admission.AdmissionRequest, party: Party | None) -> None:
         """It is known who calls: the group decides who carries the call."""

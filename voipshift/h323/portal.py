@@ -64,6 +64,8 @@ class Requested(Protocol):
     @property
     def tokens(self) -> Sequence[Token]: ...
     @property
+    def octets(self) -> bytes: ...
+    @property
     def is_over(self) -> bool: ...
     def accept(self, hops: int, origin: Any = None) -> None: ...
     def shift(self, address: Address) -> None: ...
@@ -149,7 +151,7 @@ class Portal:
         if lease is not None and lease.attempt.trusted and lease.attempt.client[0] == host:
             self._serve(call, lease)
         else:
-            self._gate.identify(host, call.tokens, partial(self._identified, call))
+            self._gate.identify(host, call.tokens, call.octets, partial(self._identified, call))
 
     def _identified(self, call: Requested, party: Party | None) -> None:
         """It is known who calls."""

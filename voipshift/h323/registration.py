@@ -88,6 +88,7 @@ class GatekeeperConfirm:
     alternate_gatekeeper: Alternates = ()
     authentication_mode: Mechanism | None = None
     algorithm_oid: Oid | None = None
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class GatekeeperReject:
     reject_reason: Word
     gatekeeper_identifier: Text | None = None
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class RegistrationConfirm:
     time_to_live: Number | None = None
     will_respond_to_irr: Flag = False
     maintain_connection: Flag = False
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ class RegistrationReject:
     reject_reason: RegistrationRefusal
     gatekeeper_identifier: Text | None = None
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ class UnregistrationConfirm:
     """UCF."""
 
     request_seq_num: Number
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +188,4 @@ class UnregistrationReject:
     request_seq_num: Number
     reject_reason: Word
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()

@@ -25,6 +25,7 @@ from voipshift.errors import Refused
 from voipshift.h323.addresses import Alias, AlternateGatekeeper
 from voipshift.h323.endpoints import Endpoint, Endpoints
 from voipshift.h323.gate import Gate, Party, Token
+from voipshift.h323.procedure import HMAC_SHA1_96, Signer
 from voipshift.h323.ras import Message
 from voipshift.h323.registration import (
     DUPLICATE_ALIAS,
@@ -59,7 +60,11 @@ MAX_ALIASES = 20
 #: Characters of an alias, as of a user of SIP.
 MAX_ALIAS = 128
 #: How a terminal can offer to prove its password, what it is asked for first: the kind that most have.
-PROOFS = (("pwdHash", MD5), ("radius", CISCO_ACCESS_TOKEN))
+PROOFS = (
+    ("pwdHash", MD5),
+    ("radius", CISCO_ACCESS_TOKEN),
+    *(("pwdHash", algorithm) for algorithm in HMAC_SHA1_96),
+)
 #: The door at which registrations are shifted, and whom such an attempt calls: nobody, but it has to have a name.
 DOOR = "h323/ras"
 NOBODY = "h323/ras"
@@ -70,6 +75,12 @@ class Asked(Protocol):
 
     @property
     def source(self) -> Address: ...
+    @property
+    def octets(self) -> bytes: ...
+    @property
+    def party(self) -> Party | None: ...
+    @property
+    def signer(self) -> Signer | None: ...
     def reply(self, answer: Message) -> None: ...
 
 
@@ -204,11 +215,11 @@ class Registry:
     def _confirm(self, asked: Asked, request: GatekeeperRequest) -> None:
         number, others = request.request_seq_num, self._alternates()
         confirm = GatekeeperConfirm(number, PROTOCOL, self._place, self._name, others)
-        if self._gate.vouches(asked.source[0], registers=True) is None:
-            for mode, algorithm in PROOFS:
-                if mode in request.authentication_capability and algorithm in request.algorithm_oids:
-                    confirm = replace(confirm, authentication_mode=mode, algorithm_oid=algorithm)
-                    break
+        # Also one whose address vouches for it: not told, H323Plus waits for answers that are signed.
+        for mode, algorithm in PROOFS:
+            if mode in request.authentication_capability and algorithm in request.algorithm_oids:
+                confirm = replace(confirm, authentication_mode=mode, algorithm_oid=algorithm)
+                break
         asked.reply(confirm)
 
     def _do_not_confirm(
@@ -224,12 +235,16 @@ class Registry:
             endpoint = self.endpoint(request.endpoint_identifier)
             if endpoint is None or endpoint.source[0] != asked.source[0]:
                 self._reject(asked, request, "fullRegistrationRequired")
+            elif _lacks_signature(asked, endpoint):
+                self._reject(asked, request, "securityDenial")
             else:
                 self._enter(asked, request, endpoint)
-            return
-        then = partial(self._identified, asked, request)
-        tokens: tuple[Token, ...] = (*request.tokens, *request.crypto_tokens)
-        self._gate.identify(asked.source[0], tokens, then, registers=True)
+        elif asked.party is not None:
+            self._identified(asked, request, asked.party)
+        else:
+            then = partial(self._identified, asked, request)
+            tokens: tuple[Token, ...] = (*request.tokens, *request.crypto_tokens)
+            self._gate.identify(asked.source[0], tokens, asked.octets, then, registers=True)
 
     def _identified(self, asked: Asked, request: RegistrationRequest, party: Party | None) -> None:
         """It is known who it is."""
@@ -251,6 +266,7 @@ class Registry:
             same = before is not None and before.user == party.user
             identifier = before.identifier if before is not None and same else self._octets(8).hex()
             endpoint = Endpoint(identifier, request.terminal_alias, place, asked.source, party.user)
+            endpoint.signer = None if asked.signer is None else asked.signer.towards(identifier)
             if before is not None:
                 self._drop([name for name in before.names if name not in endpoint.names], before.identifier)
             self._enter(asked, request, endpoint)
@@ -333,6 +349,8 @@ class Registry:
             endpoint = next((at for place in request.call_signal_address if (at := known.at(host, place))), None)
         if endpoint is None or endpoint.source[0] != asked.source[0]:
             asked.reply(UnregistrationReject(request.request_seq_num, "notCurrentlyRegistered"))
+        elif _lacks_signature(asked, endpoint):
+            asked.reply(UnregistrationReject(request.request_seq_num, "securityDenial"))
         else:
             self._forget(endpoint)
             asked.reply(UnregistrationConfirm(request.request_seq_num))
@@ -365,6 +383,11 @@ class Registry:
         self._terminals.forget(names, identifier).addErrback(
             lambda failure: self._log.failure("aliases of H.323 could not be taken from the store", failure)
         )
+
+
+def _lacks_signature(asked: Asked, endpoint: Endpoint) -> bool:
+    """Whether somebody who does not sign speaks for an endpoint that does."""
+    return endpoint.signer is not None and asked.signer is None
 
 
 def _is_machine(place: Address) -> bool:

@@ -113,6 +113,7 @@ class InfoRequest:
     call_reference_value: Number
     reply_address: Place = None
     call_identifier: Guid | None = None
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class InfoRequestAck:
     """IACK."""
 
     request_seq_num: Number
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class InfoRequestNak:
     request_seq_num: Number
     nak_reason: Word
     alt_gk_info: AlternateInfo = ()
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ class ResourcesAvailableConfirm:
 
     request_seq_num: Number
     protocol_identifier: Oid
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ class RequestInProgress:
 
     request_seq_num: Number
     delay: Number
+    crypto_tokens: CryptoTokens = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,3 +193,4 @@ class UnknownMessageResponse:
 
     request_seq_num: Number
     message_not_understood: Octets = b""
+    crypto_tokens: CryptoTokens = ()

@@ -1,11 +1,12 @@
-"""H.235 passwords: the two tokens that real terminals prove one with (H.235.0; Cisco's access token).
+"""H.235 passwords: the tokens that real terminals prove one with (H.235.0, H.235.1; Cisco's access token).
 
 - ``cryptoEPPwdHash``, "MD5": the MD5 of a ClearToken of alias, password and time, encoded in PER.
 - the *Cisco access token*, "CAT": a ClearToken with the MD5 of a random octet, the password and the time.
+- ``cryptoHashedToken``: a MAC of the whole message, :mod:`voipshift.h323.procedure`.
 
-Either proves that its sender knew the password at a time that it names, and no more: the message around it can be
-changed, and both can be replayed while that time is near.  Whether it is near, and whether it was seen before, is for
-the caller to say; so is whose password it is.
+Either of the first two proves that its sender knew the password at a time that it names, and no more: the message
+around it can be changed.  All can be replayed while that time is near.  Whether it is near, and whether it was seen
+before, is for the caller to say; so is whose password it is.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from hmac import compare_digest
 from typing import Any
 
 from voipshift.errors import ProtocolViolation
+from voipshift.h323 import procedure
 from voipshift.h323.addresses import Alias, read_alias, write_alias
 from voipshift.h323.asn1 import Tree
 from voipshift.h323.definitions import CLEAR_TOKEN
+from voipshift.h323.procedure import HashedToken
 
 MD5 = (1, 2, 840, 113549, 2, 5)
 CISCO_ACCESS_TOKEN = (1, 2, 840, 113548, 10, 1, 2, 1)
@@ -46,8 +49,8 @@ class PasswordHash:
         """Who says to be there."""
         return self.alias.text.rstrip("\0")
 
-    def proves(self, password: str) -> bool:
-        """Whether its sender knew the password."""
+    def proves(self, password: str, octets: bytes) -> bool:
+        """Whether its sender knew the password, whatever the message says."""
         # Terminals of the OpenH323 family count the NUL that ends both texts in, as Cisco's gatekeeper did.
         return any(self._is_of(self.user + end, password + end) for end in ("\0", ""))
 
@@ -77,8 +80,8 @@ class AccessToken:
         """Who says to be there."""
         return self.general_id.rstrip("\0")
 
-    def proves(self, password: str) -> bool:
-        """Whether its sender knew the password."""
+    def proves(self, password: str, octets: bytes) -> bool:
+        """Whether its sender knew the password, whatever the message says."""
         return compare_digest(self.challenge, _challenge(self.random, password, self.time_stamp))
 
 
@@ -92,32 +95,44 @@ def access_token(user: str, password: str, time_stamp: int, random: int) -> Acce
     return AccessToken(user + "\0", time_stamp, random, _challenge(random, password, time_stamp))
 
 
-def read_crypto_tokens(choices: Sequence[tuple[str | int, Any]]) -> tuple[PasswordHash, ...]:
+#: What may be in cryptoTokens.
+CryptoToken = PasswordHash | HashedToken
+
+
+def read_crypto_tokens(choices: Sequence[tuple[str | int, Any]]) -> tuple[CryptoToken, ...]:
     """SEQUENCE OF CryptoH323Token to those that are known here."""
-    return tuple(
-        PasswordHash(read_alias(tree["alias"]), tree["timeStamp"], _octets(tree["token"]["hash"]))
-        for kind, tree in choices[:MAX_TOKENS]
-        if kind == "cryptoEPPwdHash" and tree["token"]["algorithmOID"] == MD5
-    )
+    return tuple(token for choice in choices[:MAX_TOKENS] if (token := _read_crypto_token(choice)) is not None)
 
 
-def write_crypto_tokens(tokens: tuple[PasswordHash, ...]) -> list[tuple[str, Tree]]:
+def write_crypto_tokens(tokens: tuple[CryptoToken, ...]) -> list[tuple[str, Any]]:
     """To SEQUENCE OF CryptoH323Token."""
     return [
-        (
-            "cryptoEPPwdHash",
-            {
-                "alias": write_alias(token.alias),
-                "timeStamp": token.time_stamp,
-                "token": {
-                    "algorithmOID": MD5,
-                    "paramS": {},
-                    "hash": (int.from_bytes(token.hash), 8 * len(token.hash)),
-                },
-            },
-        )
+        ("nestedcryptoToken", procedure.write(token))
+        if isinstance(token, HashedToken)
+        else ("cryptoEPPwdHash", _write_password_hash(token))
         for token in tokens
     ]
+
+
+def _read_crypto_token(choice: tuple[str | int, Any]) -> CryptoToken | None:
+    kind, content = choice
+    if kind == "nestedcryptoToken":
+        return procedure.read(content)
+    if kind == "cryptoEPPwdHash" and content["token"]["algorithmOID"] == MD5:
+        return PasswordHash(read_alias(content["alias"]), content["timeStamp"], _octets(content["token"]["hash"]))
+    return None
+
+
+def _write_password_hash(token: PasswordHash) -> Tree:
+    return {
+        "alias": write_alias(token.alias),
+        "timeStamp": token.time_stamp,
+        "token": {
+            "algorithmOID": MD5,
+            "paramS": {},
+            "hash": (int.from_bytes(token.hash), 8 * len(token.hash)),
+        },
+    }
 
 
 def read_tokens(trees: Sequence[Tree]) -> tuple[AccessToken, ...]:

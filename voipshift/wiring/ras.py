@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,7 @@ def gatekeeper(
             standing=standing,
             send=port.send,
             now=now,
+            wall=time.time,
             octets=os.urandom,
         ),
         port,
