@@ -65,7 +65,7 @@ class CarriedTests(LadderTestCase):
         self.assertEqual(len(self.ended), 2)
 
     def test_either_close_closes_both(self) -> None:
-        """The other side is told RELEASE COMPLETE."""
+        """The other side is told RELEASE COMPLETE, and its connection is closed."""
         for by_phone in (True, False):
             phone, gateway, reference = self.carried()
             (phone if by_phone else gateway).hang_up()
@@ -73,7 +73,15 @@ class CarriedTests(LadderTestCase):
             self.assertEqual(told.message.type, MessageType.RELEASE_COMPLETE)
             self.assertEqual(told.message.call_reference, reference if by_phone else 4711)
             self.assertEqual(told.message.from_destination, not by_phone)
-            self.assertEqual(len(self.table), 0)
+            self.assertEqual((len(self.table), phone.is_open, gateway.is_open), (0, False, False))
+
+    def test_a_caller_with_another_call_stays(self) -> None:
+        """A gateway that closes ends its own call alone."""
+        phone, first, _ = self.carried()
+        phone.say(SECOND_SETUP)
+        first.hang_up()
+        self.assertEqual((len(self.table), phone.is_open), (1, True))
+        phone.hang_up()
 
     def test_a_second_call_on_the_same_connection(self) -> None:
         """Is an attempt of its own; the end of the one does not end the other, that of the connection ends both.

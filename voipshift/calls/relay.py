@@ -124,6 +124,8 @@ class Relay:
         called = self._outgoing.get(line)
         if called is not None:
             self._take(called, Side.CALLED, callstate.CLOSED)
+            if called.is_over and called.line not in self._calls:
+                called.line.close()
         for call in list(self._calls.get(line, {}).values()):
             self._take(call, Side.CALLER, callstate.CLOSED)
 

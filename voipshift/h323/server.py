@@ -368,6 +368,10 @@ class Accepting(Factory):
         self._server = server
         self._front = front
 
+    def logPrefix(self) -> str:
+        """What the log calls the port."""
+        return "H.323 front port" if self._front else "H.323 accept port"
+
     def buildProtocol(self, addr: IAddress | None) -> Line | None:
         return self._server.accept(self._front, addr)
 
