@@ -214,8 +214,13 @@ class SignedTests(RasTestCase):
         self.assertEqual((answer.reject_reason.reason, token.general_id), ("invalidAlias", "alice"))
 
     def test_nobody_speaks_for_one_that_signs(self) -> None:
-        """Its URQ and its light RRQ have to be signed, wherever they come from."""
+        """Its URQ and its light RRQ have to be signed by the same user, wherever they come from."""
         identifier = self.registered()
+        self.node.users.passwords["bob"] = "secret"
+        urq = UnregistrationRequest(self.number(), (STRANGER,), endpoint_identifier=identifier)
+        answer, _ = self.say(urq, "bob")
+        assert isinstance(answer, UnregistrationReject)
+        self.assertEqual(answer.reject_reason, "securityDenial")
         urq = UnregistrationRequest(self.number(), (STRANGER,), endpoint_identifier=identifier)
         answer, _ = self.say_octets(ras.encode(urq))
         self.assertEqual(answer, UnregistrationReject(urq.request_seq_num, "securityDenial"))

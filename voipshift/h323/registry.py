@@ -386,8 +386,9 @@ class Registry:
 
 
 def _lacks_signature(asked: Asked, endpoint: Endpoint) -> bool:
-    """Whether somebody who does not sign speaks for an endpoint that does."""
-    return endpoint.signer is not None and asked.signer is None
+    """Whether an endpoint signs what it says, and this is not signed by the same user."""
+    signer = endpoint.signer
+    return signer is not None and (asked.signer is None or asked.signer.user != signer.user)
 
 
 def _is_machine(place: Address) -> bool:
