@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, fail
 from tests.h323_messages import ALIASES, ALTERNATES, PHONE, TERMINAL, TOKENS
 from tests.h323net import STRANGER
 from tests.h323ras import FRONT, HERE, OTHER, RAS, THERE, RasNode, RasTestCase
-from voipshift.h323 import endpoints
-from voipshift.h323.addresses import AlternateGatekeeper, alias_of
+from voipshift.h323 import endpoints, ras
+from voipshift.h323.addresses import AlternateGatekeeper, EndpointType, alias_of
 from voipshift.h323.procedure import HMAC_SHA1_96
 from voipshift.h323.registration import (
     GatekeeperConfirm,
@@ -27,6 +27,7 @@ from voipshift.h323.registry import DEFAULT_TIME_TO_LIVE, DOOR, MAX_TIME_TO_LIVE
 from voipshift.h323.tokens import CISCO_ACCESS_TOKEN, MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.gain import MOST_GAIN
 
 ALICE = (alias_of("alice"),)
 
@@ -54,13 +55,38 @@ class RegistrationTests(RegistryTestCase):
 
     def test_discovery(self) -> None:
         """GCF with the other gatekeepers of the group, for strangers who may have a password too."""
-        request = GatekeeperRequest(1, PROTOCOL, PHONE, TERMINAL)
+        request = GatekeeperRequest(1, PROTOCOL, PHONE, TERMINAL, endpoint_alias=ALIASES)
         for source in (PHONE, STRANGER):
             self.assertEqual(self.ask(request, source), GatekeeperConfirm(1, PROTOCOL, RAS, "one", ALTERNATES))
         self.patch(self.node.gate, "_users", None)
         answer = self.ask(replace(request, request_seq_num=2), STRANGER)
         assert isinstance(answer, GatekeeperReject)
         self.assertEqual((answer.reject_reason, answer.alt_gk_info), ("terminalExcluded", ()))
+
+    def test_a_short_request(self) -> None:
+        """No answer to a stranger is longer than twice his request, which may be forged; known addresses get all."""
+        request = GatekeeperRequest(1, PROTOCOL, PHONE, EndpointType())
+        for source, length, alternates in (
+            (PHONE, 0, ALTERNATES),
+            (STRANGER, 0, ()),
+            (STRANGER, 8, ALTERNATES[:1]),
+            (STRANGER, 32, ALTERNATES),
+        ):
+            names = (alias_of("a" * length),) if length else ()
+            request = replace(request, request_seq_num=self.number(), endpoint_alias=names)
+            answer = self.ask(request, source)
+            assert isinstance(answer, GatekeeperConfirm)
+            self.assertEqual(answer.alternate_gatekeeper, alternates)
+            if source == STRANGER:
+                self.assertLessEqual(len(ras.encode(answer)), MOST_GAIN * len(ras.encode(request)))
+
+    def test_too_short_a_request(self) -> None:
+        """What cannot be answered in so few octets is not answered, however often it comes, and counted."""
+        self.patch(self.node.registry, "_name", "a" * 60)
+        request = GatekeeperRequest(1, PROTOCOL, PHONE, EndpointType())
+        self.assertEqual([self.ask(request, STRANGER) for _ in range(2)], [None, None])
+        self.assertEqual(self.node.gatekeeper.dropped, {"too short for an answer": 1})
+        self.assertIsNotNone(self.ask(request))
 
     def test_how_to_prove_a_password(self) -> None:
         """Who offers a kind is asked for it, for the usual one if it can, wherever it comes from."""

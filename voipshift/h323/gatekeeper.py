@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -33,6 +34,7 @@ from voipshift.h323.registry import Registry
 from voipshift.h323.signatures import Signatures
 from voipshift.h323.uuie import NODE, PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.sip.gain import MOST_GAIN
 from voipshift.sip.timers import Timers
 
 if TYPE_CHECKING:
@@ -73,8 +75,8 @@ class Asked:
     :ivar octets: the request as it came
     :ivar to: where the answer goes
     :ivar key: what a repetition of it has in common with it
-    :ivar party: who has signed it, and
-    :ivar signer: signs the answer then
+    :ivar party: whose it was found to be
+    :ivar signer: signs the answer, where the request is signed
     """
 
     __slots__ = ("_gatekeeper", "key", "number", "octets", "party", "signer", "source", "to")
@@ -209,14 +211,33 @@ class Gatekeeper:
     def answer(self, asked: Asked, answer: ras.Message) -> None:
         """Answer a request, and remember how."""
         octets = self._signatures.written(answer, asked.signer)
+        if len(octets) > MOST_GAIN * len(asked.octets) and self._is_stranger(asked):
+            octets = self._fitting(asked, answer)
         self._close(asked, octets)
         self.counts[type(answer).__name__] += 1
-        self._send(octets, asked.to)
+        if octets:
+            self._send(octets, asked.to)
 
     def leave(self, asked: Asked) -> None:
         """A request has gone on to others, who answer it, however often it comes again."""
         self.counts["left to others"] += 1
         self._close(asked, b"")
+
+    def _is_stranger(self, asked: Asked) -> bool:
+        """Whether anybody may have written that address into the request (:mod:`voipshift.sip.gain`)."""
+        host = asked.source[0]
+        return asked.party is None and not (self._gate.trusts(host) or self._neighbours.knows(host))
+
+    def _fitting(self, asked: Asked, answer: ras.Message) -> bytes:
+        """An answer that names only as many other gatekeepers as there is room for; empty where that is not enough."""
+        for name in ("alternate_gatekeeper", "alt_gk_info"):
+            while others := getattr(answer, name, ()):
+                answer = replace(answer, **{name: others[:-1]})
+                octets = self._signatures.written(answer, asked.signer)
+                if len(octets) <= MOST_GAIN * len(asked.octets):
+                    return octets
+        self.dropped["too short for an answer"] += 1
+        return b""
 
     # The parts of that.
 
@@ -322,6 +343,7 @@ class Gatekeeper:
     def _identified(self, asked: Asked, request: admission.AdmissionRequest, party: Party | None) -> None:
         """It is known who calls: the group decides who carries the call."""
         endpoint = self._registry.endpoint(request.endpoint_identifier)
+        asked.party = party if party is not None and party.known else None
         if party is None:
             self._do_not_admit(asked, "securityDenial")
         elif endpoint is None or (party.user is not None and party.user != endpoint.user):

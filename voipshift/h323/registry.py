@@ -73,12 +73,12 @@ NOBODY = "h323/ras"
 class Asked(Protocol):
     """A request that is being worked off."""
 
+    party: Party | None
+
     @property
     def source(self) -> Address: ...
     @property
     def octets(self) -> bytes: ...
-    @property
-    def party(self) -> Party | None: ...
     @property
     def signer(self) -> Signer | None: ...
     def reply(self, answer: Message) -> None: ...
@@ -238,6 +238,7 @@ class Registry:
             elif _lacks_signature(asked, endpoint):
                 self._reject(asked, request, "securityDenial")
             else:
+                asked.party = Party(endpoint.user, True)
                 self._enter(asked, request, endpoint)
         elif asked.party is not None:
             self._identified(asked, request, asked.party)
@@ -249,6 +250,7 @@ class Registry:
     def _identified(self, asked: Asked, request: RegistrationRequest, party: Party | None) -> None:
         """It is known who it is."""
         place = next(iter(request.call_signal_address), None)
+        asked.party = party if party is not None and party.known else None
         if party is None:
             self._reject(asked, request, "securityDenial")
         elif place is None or not _is_machine(place) or self._is_ours(place):
