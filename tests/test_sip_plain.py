@@ -90,6 +90,11 @@ LINES = (
         "Via: SIP/2.0/UDP 192.0.2.9;rport;branch=z9hG4bK1;received=192.0.2.7",
         "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;alias;rport;branch=z9hG4bK1",
         'Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;x=";rport;";rport;y',
+        "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1,SIP/2.0/TCP 192.0.2.8:5060;branch=z9hG4bK2 , SIP/2.0/UDP a ",
+        'Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;oc-algo="loss, rate", SIP/2.0/UDP 192.0.2.8;branch=z9hG4bK2',
+        "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;rport, ",
+        "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1,,",
+        f"Via: {', '.join(f'SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK{number}' for number in range(41))}",
         "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;ttl=1;maddr=224.2.0.1;RPORT",
     ),
     (
@@ -360,6 +365,8 @@ class PlainTests(SynchronousTestCase):
         """So that nobody need count its lines."""
         self.assertIsNone(parse_plain(INVITE.replace(b"phone 1", b"p" * MAX_HEADER)))
         self.assertIsNone(parse_plain(INVITE.replace(b": 4", b": 70000") + b"v" * 69_996))
+        self.assertIsNone(parse_plain(INVITE.replace(b";rport", b", SIP/2.0/UDP a" * 70)))
+        self.assertIsNone(parse_plain(INVITE.replace(b"Max", b"Via: SIP/2.0/UDP a\r\n" * 70 + b"Max", 1)))
 
 
 class SameTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from voipshift.sip.fields import Message, write_line
-from voipshift.sip.grammar import KEYS, NAMES, key_of, split_values
+from voipshift.sip.grammar import KEYS, NAMES, first_value_end, key_of, split_values
 
 #: A field's name in the usual way -> what its lines begin with, the end of the line before included.
 WRITTEN = {name: f"\r\n{name}: " for name in NAMES}
@@ -27,7 +27,7 @@ _UNKNOWN = "x-"
 
 
 class HeaderText(Message):
-    """A message whose header fields are text: its Vias, one value a line, and behind them all other lines.
+    """A message whose header fields are text: its Vias, and behind them all other lines.
 
     :ivar _vias: each with the line end before it
     :ivar _lines: each with the line end behind it, and one before the first; None as soon as they were taken apart
@@ -107,7 +107,9 @@ class HeaderText(Message):
 
     @property
     def has_one_via(self) -> bool:
-        return super().has_one_via if self._lines is None else self._vias.rfind("\r\n") == 0
+        if self._lines is None or "," in self._vias:
+            return super().has_one_via
+        return self._vias.rfind("\r\n") == 0
 
     def has_via_parameter(self, name: str) -> bool:
         if self._has_its_via and f";{name}" not in self._vias:
@@ -162,7 +164,7 @@ class HeaderText(Message):
     def prepend(self, name: str, value: str) -> None:
         lines = self._lines
         beginning = WRITTEN.get(name)
-        if lines is None or beginning is None or (beginning is _VIA and "," in value):
+        if lines is None or beginning is None:
             super().prepend(name, value)
             return
         line = write_line(name, value)
@@ -190,8 +192,9 @@ class HeaderText(Message):
         if self._lines is None or name != "Via":
             super().remove_first_value(name)
             return
-        end = self._vias.find("\r\n", 2)
-        self._vias = "" if end < 0 else self._vias[end:]
+        top, end, others = self._vias[len(_VIA) :].partition("\r\n")
+        rest = top[first_value_end(top) + 1 :].strip(" \t").lstrip(" \t,") if "," in top else ""
+        self._vias = f"{_VIA}{rest}{end}{others}" if rest else f"{end}{others}"
         self._via_changed()
 
     def octets(self) -> bytes:

@@ -1,10 +1,9 @@
 """Messages written as nearly everybody writes them, read by one expression and taken apart no further than they must.
 
-To take every line of a message apart was a third of what a redirect cost, and a fifth of what a call costs, and of most
-lines nobody needs more than that they go on.  A **plain** message has its Vias at the top, one value a line, each field
-that there may be only one of at most once, and long names in their usual spelling, without folding;
-:func:`parse_plain` reads such a one from end to end in one go, and leaves every other to
-:func:`voipshift.sip.message.parse`, the judge of what is malformed.
+To take every line of a message apart was a third of what a redirect cost and a fifth of what a call cost, and of most
+lines nobody needs more than that they go on.  A **plain** message has its Vias at the top, each field that there may be
+only one of at most once, and long names in their usual spelling, without folding; :func:`parse_plain` reads such a one
+from end to end in one go.  Every other is left to :func:`voipshift.sip.message.parse`, the judge of what is malformed.
 
 A :class:`PlainRequest` or :class:`PlainResponse` is the very :class:`~voipshift.sip.message.Request` or
 :class:`~voipshift.sip.message.Response` that the judge would have made: it answers what is asked about each from what
@@ -28,6 +27,8 @@ from voipshift.sip.uri import SipUri
 
 #: Octets of a longer header are not plain: that of a call which three proxies have passed on is half as long.
 MAX_HEADER = 2000
+#: Further Vias on the line of the top one; with those of other lines they stay below what the judge allows.
+MAX_LISTED = 40
 #: Parameters of top Vias that are remembered: those of a node's own come back with each response.
 MAX_REMEMBERED = 500
 
@@ -42,7 +43,21 @@ _URI = r'sips?:[^<>\s"]++'
 _URI_PARAMETER = r";[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]++(?:=[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]*+)?"
 #: The groups of a header, in their order.
 _GROUPS = (
-    *("vias", "host", "port", "rport", "branch", "more", "lines", "from", "from_uri", "from_tag", "to", "to_tag"),
+    *(
+        "vias",
+        "host",
+        "port",
+        "rport",
+        "branch",
+        "more",
+        "list",
+        "lines",
+        "from",
+        "from_uri",
+        "from_tag",
+        "to",
+        "to_tag",
+    ),
     *("call_id", "number", "of", "forwards", "length", "type", "expires"),
 )
 _SINGLE = ("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
@@ -56,7 +71,7 @@ def _header(behind: int) -> str:
     return (
         rf"(?P<vias>\r\nVia: SIP/2\.0/(?:UDP|TCP|TLS) (?P<host>{_HOST})(?::(?P<port>{_PORT}))?"
         rf"(?P<rport>;rport(?=;))?;branch=(?P<branch>{MAGIC_COOKIE}{_TOKEN})(?P<more>(?:{_PARAMETER})*)"
-        r"(?:\r\nVia: [^\r\n,]*+){0,20})(?P<lines>\r\n(?:"
+        r"(?P<list>,[^\r\n]*+)?(?:\r\nVia: [^\r\n,]*+){0,20})(?P<lines>\r\n(?:"
         rf"From: {new['from']}(?P<from>{_NAMED}<(?P<from_uri>{_URI})>;tag=(?P<from_tag>{_TOKEN}))\r\n|"
         rf"To: {new['to']}(?P<to>{_NAMED}<{_URI}>(?:;tag=(?P<to_tag>{_TOKEN}))?)\r\n|"
         rf"Call-ID: {new['call_id']}(?P<call_id>[!-~]++)\r\n|"
@@ -88,12 +103,15 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     match = _RESPONSE(text) if is_response else _REQUEST(text)
     if match is None:
         return None
-    sender, to, call_id, of, length, rport, more = match.group("from", "to", "call_id", "of", "length", "rport", "more")
+    sender, to, call_id, of, length = match.group("from", "to", "call_id", "of", "length")
     if sender is None or to is None or call_id is None or of is None:
         return None
     if length is not None and int(length) != len(octets) - end:
         return None
+    rport, more, listed = match.group("rport", "more", "list")
     if more and not _come_once(f"{rport or ''};branch{more}"):
+        return None
+    if listed is not None and listed.count(",") > MAX_LISTED:
         return None
     if is_response:
         status, reason, vias, lines = match.group("status", "reason", "vias", "lines")
@@ -161,7 +179,14 @@ class PlainRequest(HeaderText, Request):
 
     def stamp(self, host: str, port: int) -> None:
         top, end, others = self._vias[2:].partition("\r\n")
-        if self._match is None or not self._has_its_via or ";received" in top or ";rport=" in top or '"' in top:
+        if (
+            self._match is None
+            or not self._has_its_via
+            or ";received" in top
+            or ";rport=" in top
+            or '"' in top
+            or "," in top
+        ):
             super().stamp(host, port)
             return
         if top.endswith(";rport"):
