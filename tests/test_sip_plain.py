@@ -227,7 +227,7 @@ def looks(message: Request | Response) -> list[Callable[[], Any]]:
     """All that is asked of a message, in a row that any of it may begin."""
     both: list[Callable[[], Any]] = [
         lambda: (message.via.sent_by, message.via.transport, sorted(message.via.parameters.items(), key=str)),
-        lambda: (message.branch, message.transaction_key),
+        lambda: (message.branch, message.via_host, message.transaction_key),
         lambda: [message.has_via_parameter(name) for name in ("branch", "rport", "received", "oc-seq")],
         lambda: (message.has_one_via, message.get("via")),
         lambda: [str(via) for via in message.vias],

@@ -176,7 +176,7 @@ class Node(Service):
             send=self.sip.request,
             vanished=lambda call: self.proxy.close(call),
             now=now,
-            octets=os.urandom,
+            octets=self._entropy,
         )
         self._keys = keys.load(settings.group.key_file) if settings.group else keys.Keys([os.urandom(32)])
         seals = Seals(keys=self._keys, now=now)
@@ -200,7 +200,7 @@ class Node(Service):
             seals=seals,
             thinning=overload.thinning_of(settings, terminating.gateways.is_controlled, self._trusts, now, random),
             now=now,
-            octets=os.urandom,
+            octets=self._entropy,
             unserved=self.records.unserved,
         )
         self.clientele = Clientele(

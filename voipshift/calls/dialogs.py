@@ -76,8 +76,9 @@ class Dialogs:
 
     def admit(self, *addresses: Address) -> None:
         """Let requests of these dialogs go to some more addresses, up to :data:`MAX_PARTIES`."""
-        if len(self.parties) + len(addresses) <= MAX_PARTIES:
-            self.parties = self.parties.union(addresses)
+        parties = self.parties
+        if not parties.issuperset(addresses) and len(parties) + len(addresses) <= MAX_PARTIES:
+            self.parties = parties.union(addresses)
 
     def meet(self, tag: str, end: End) -> None:
         """Remember another end, up to :data:`MAX_BRANCHES`; one that is known stays as it was."""

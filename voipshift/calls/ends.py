@@ -19,19 +19,20 @@ def caller_of(server: ServerTransaction) -> End:
     request = server.request
     source = (server.source.host, server.source.port)
     contact = contact_of(request)
-    behind_nat = is_behind_nat(server)
+    behind_nat = contact is None or _came_from_elsewhere(server)
     route = tuple(request.values("Record-Route"))
-    flow = server.source if server.reliable and len(request.vias) == 1 else None
+    flow = server.source if server.reliable and request.has_one_via else None
     name, target = request.get("From") or "", contact or request.from_.uri
     return End(name, target, route, source, behind_nat, flow, server.source.listener)
 
 
 def is_behind_nat(server: ServerTransaction) -> bool:
     """Whether its sender can be reached where it was seen from alone: it gives no Contact, or does not know itself."""
-    request = server.request
-    if contact_of(request) is None:
-        return True
-    return request.via.host != server.source.host and len(request.vias) == 1
+    return contact_of(server.request) is None or _came_from_elsewhere(server)
+
+
+def _came_from_elsewhere(server: ServerTransaction) -> bool:
+    return server.request.has_one_via and server.request.via_host != server.source.host
 
 
 def callee_of(response: Response, branch: Branch, routing: Routing) -> End:
@@ -60,7 +61,7 @@ def beyond_us(response: Response, routing: Routing) -> tuple[str, ...]:
 
 def admit(dialogs: Dialogs, message: Message) -> None:
     """Let requests of the dialogs go where a message says that its sender and his proxies are."""
-    dialogs.admit(*addresses(message.values("Contact")), *addresses(message.values("Record-Route")))
+    dialogs.admit(*addresses(message.values("Contact") + message.values("Record-Route")))
 
 
 def refresh(dialogs: Dialogs, request: Request, response: Response) -> None:
@@ -69,4 +70,4 @@ def refresh(dialogs: Dialogs, request: Request, response: Response) -> None:
     for end, target in ends:
         if end is not None and target is not None:
             end.target = target
-    dialogs.admit(*addresses(request.values("Contact")), *addresses(response.values("Contact")))
+    dialogs.admit(*addresses(request.values("Contact") + response.values("Contact")))

@@ -121,8 +121,8 @@ def read(request: Request, limits: Limits, source: Address) -> Registration:
         everything=everything,
         path=path,
         returns_path="path" in supported,
-        direct=len(request.vias) == 1,
-        translated=request.via.host != source[0],
+        direct=request.has_one_via,
+        translated=request.via_host != source[0],
     )
 
 

@@ -68,7 +68,7 @@ def address_of(value: str) -> Address | None:
 
 def addresses(values: Iterable[str]) -> tuple[Address, ...]:
     """The addresses of all values that have one."""
-    return tuple(address for address in map(address_of, values) if address is not None)
+    return tuple([address for value in values if (address := address_of(value)) is not None])
 
 
 def contact_of(message: Message) -> str | None:

@@ -81,6 +81,11 @@ class Message:
         """The branch of the top Via, empty where there is none."""
         return self._branch or self.via.branch
 
+    @property
+    def via_host(self) -> str:
+        """The host of the top Via: where its sender thinks that it is."""
+        return self.via.host
+
     def has_via_parameter(self, name: str) -> bool:
         """Say whether the top Via has a parameter."""
         return name in self.via.parameters

@@ -111,6 +111,11 @@ class HeaderText(Message):
             return super().has_one_via
         return self._vias.rfind("\r\n") == 0
 
+    @property
+    def via_host(self) -> str:
+        match = self._match
+        return match["host"] if match is not None and self._has_its_via else super().via_host
+
     def has_via_parameter(self, name: str) -> bool:
         if self._has_its_via and f";{name}" not in self._vias:
             return False
