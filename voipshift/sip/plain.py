@@ -64,10 +64,12 @@ _SINGLE = ("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Leng
 _OTHERS = "|".join(name for name in NAMES if name not in _SINGLE)
 
 
-def _header(behind: int) -> str:
-    """The expression for a header, its groups behind so many others."""
+def _header(behind: int, method: str) -> str:
+    """The expression for a header, its groups behind so many others, with a CSeq of that method."""
+    numbers = {name: number for number, name in enumerate(_GROUPS, behind + 1)}
     # A line of which there may be one does not match where its group has matched before.
-    new = {name: f"(?({number})(?!))" for number, name in enumerate(_GROUPS, behind + 1)}
+    new = {name: f"(?({number})(?!))" for name, number in numbers.items()}
+    there = "".join(f"(?({numbers[name]})|(?!))" for name in ("from", "to", "call_id", "number"))
     return (
         rf"(?P<vias>\r\nVia: SIP/2\.0/(?:UDP|TCP|TLS) (?P<host>{_HOST})(?::(?P<port>{_PORT}))?"
         rf"(?P<rport>;rport(?=;))?;branch=(?P<branch>{MAGIC_COOKIE}{_TOKEN})(?P<more>(?:{_PARAMETER})*)"
@@ -75,22 +77,24 @@ def _header(behind: int) -> str:
         rf"From: {new['from']}(?P<from>{_NAMED}<(?P<from_uri>{_URI})>;tag=(?P<from_tag>{_TOKEN}))\r\n|"
         rf"To: {new['to']}(?P<to>{_NAMED}<{_URI}>(?:;tag=(?P<to_tag>{_TOKEN}))?)\r\n|"
         rf"Call-ID: {new['call_id']}(?P<call_id>[!-~]++)\r\n|"
-        rf"CSeq: {new['number']}(?P<number>[0-9]{{1,9}}) (?P<of>[A-Z]++)\r\n|"
+        rf"CSeq: {new['number']}(?P<number>[0-9]{{1,9}}) (?P<of>{method})\r\n|"
         rf"Max-Forwards: {new['forwards']}(?P<forwards>[0-9]{{1,2}})\r\n|"
         rf"Content-Length: {new['length']} *+(?P<length>[0-9]{{1,5}})\r\n|"
         rf"Content-Type: {new['type']}(?P<type>[^\r\n]*+)\r\n|"
         rf"Expires: {new['expires']}(?P<expires>[^\r\n]*+)\r\n|"
         rf"(?:{_OTHERS}|X-[A-Za-z\-]++): [^\r\n]*+\r\n"
-        r"){4,100})\r\n"
+        rf"){{4,100}})\r\n{there}"
     )
 
 
 _REQUEST = re.compile(
     rf"(?P<method>[A-Z]++) (?P<uri>sip:(?:(?P<user>[A-Za-z0-9\-_.!~*'()&=+$,/#]++)@)?(?P<at>{_HOST})"
-    rf"(?::(?P<at_port>{_PORT}))?(?P<asks>(?:{_URI_PARAMETER})*)) SIP/2\.0{_header(6)}",
+    rf"(?::(?P<at_port>{_PORT}))?(?P<asks>(?:{_URI_PARAMETER})*)) SIP/2\.0{_header(6, '(?P=method)')}",
     re.ASCII,
 ).match
-_RESPONSE = re.compile(rf"SIP/2\.0 (?P<status>[1-6][0-9][0-9]) (?P<reason>[^\r\n]*+){_header(2)}", re.ASCII).match
+_RESPONSE = re.compile(
+    rf"SIP/2\.0 (?P<status>[1-6][0-9][0-9]) (?P<reason>[^\r\n]*+){_header(2, '[A-Z]++')}", re.ASCII
+).match
 
 
 def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
@@ -103,12 +107,9 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     match = _RESPONSE(text) if is_response else _REQUEST(text)
     if match is None:
         return None
-    sender, to, call_id, of, length = match.group("from", "to", "call_id", "of", "length")
-    if sender is None or to is None or call_id is None or of is None:
-        return None
+    length, rport, more, listed = match.group("length", "rport", "more", "list")
     if length is not None and int(length) != len(octets) - end:
         return None
-    rport, more, listed = match.group("rport", "more", "list")
     if more and not _come_once(f"{rport or ''};branch{more}"):
         return None
     if listed is not None and listed.count(",") > MAX_LISTED:
@@ -116,7 +117,7 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     if is_response:
         status, reason, vias, lines = match.group("status", "reason", "vias", "lines")
         return PlainResponse(int(status), reason, vias, lines, octets[end:], match)
-    return PlainRequest(match, octets[end:]) if of == match["method"] else None
+    return PlainRequest(match, octets[end:])
 
 
 @lru_cache(MAX_REMEMBERED)

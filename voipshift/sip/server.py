@@ -99,6 +99,7 @@ class SipServer:
         self._drops_new_calls = False
         self._now = clock.seconds
         self._alarm = Alarm(clock, self._due)
+        self._is_working = False
         self._listeners = listeners
         self._reliable = listeners.reliable
         self._senders: list[Callable[[bytes, Address], None]] = []
@@ -189,7 +190,11 @@ class SipServer:
         except ProtocolViolation as violation:
             self._not_sip(listener, octets, address, violation.reason)
             return
-        self._perform(effects)
+        self._is_working = True
+        try:
+            self._perform(effects)
+        finally:
+            self._is_working = False
         self.keep_time()
 
     def undelivered(self, listener: int, octets: bytes) -> None:
@@ -314,7 +319,9 @@ class SipServer:
                 self._acknowledged(effect.request, effect.source)
 
     def keep_time(self) -> None:
-        """Set the one timer, never later than anybody's next deadline."""
+        """Set the one timer, never later than anybody's next deadline; once for all that one message leads to."""
+        if self._is_working:
+            return
         deadline = self.layer.timers.next
         for timetable in self._timetables:
             following = timetable.next
