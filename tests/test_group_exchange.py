@@ -227,6 +227,27 @@ class Reporting(ExchangeTestCase):
         self.assertEqual([round(at - changed, 3) for at, _, _ in a.heard], [0.001, 0.101])
         self.assertEqual([load.flags for _, _, load in a.heard], [FULL, 0])
 
+    def test_full_does_not_wait(self) -> None:
+        """Not even for the gap after another edge, and the check that waited for that finds none any more."""
+        a, b = self.pair()
+        now = self.network.clock.seconds()
+        self.network.run(0.2 - now % 0.1)
+        a.heard.clear()
+        changed = self.network.clock.seconds()
+        for after_s, load in [
+            (0.0, (0.6, 0)),
+            (0.02, (0.7, 0)),
+            (0.01, (1.0, FULL)),
+            (0.02, (0.99, 0)),
+            (0.01, (1.0, FULL)),
+        ]:
+            self.network.run(after_s)
+            b.load_now = load
+            b.exchange.workload_changed()
+        self.network.run(0.2)
+        self.assertEqual([round(at - changed, 3) for at, _, _ in a.heard], [0.001, 0.031])
+        self.assertEqual([load.flags for _, _, load in a.heard], [0, FULL])
+
     def test_no_edge(self) -> None:
         """Less than 5 % is none, whether the load is given or not."""
         a, b = self.pair()

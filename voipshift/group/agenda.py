@@ -36,11 +36,12 @@ class Agenda:
             self.next = when
 
     def due(self, now: float) -> None:
-        """Do all whose time has come."""
+        """Do all whose time has come; none is told a time before its own."""
         entries = self._entries
         until = now + _ROUNDING_S
         while entries and entries[0][0] <= until:
-            heapq.heappop(entries)[2](now)
+            when, _, act = heapq.heappop(entries)
+            act(max(now, when))
         self.next = entries[0][0] if entries else math.inf
 
     def clear(self) -> None:

@@ -5,6 +5,7 @@ When a Report is due is :mod:`voipshift.group.reports`, how it is sealed :mod:`v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from voipshift.group.agenda import Agenda
@@ -57,14 +58,14 @@ class Reporter:
         :param load: what to compare with the last Report; without it a statement is made for that
         :returns: whether a deadline may have changed
         """
-        if self._edge_check or not self.schedule.is_edge(load or self._statement().load):
-            return False
-        earliest = self.schedule.earliest(len(self._peers))
-        if now < earliest:
-            self._edge_check = True
-            self._agenda.at(earliest, self._edge_due)
-        else:
+        due = self.schedule.edge_due(load or self._statement().load, len(self._peers))
+        if now >= due:
             self.report(now)
+        elif due == math.inf or self._edge_check:
+            return False
+        else:
+            self._edge_check = True
+            self._agenda.at(due, self._edge_due)
         return True
 
     def report(self, now: float) -> None:
@@ -87,5 +88,4 @@ class Reporter:
 
     def _edge_due(self, now: float) -> None:
         self._edge_check = False
-        if self.schedule.is_edge(self._statement().load):
-            self.report(now)
+        self.workload_changed(None, now)

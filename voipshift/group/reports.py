@@ -1,7 +1,8 @@
 """When a node reports and how much of it fits: each T with some jitter, and at once at the edges.
 
 An edge is what the others should not wait T for: full or not full, draining or not, an occupancy that moved by 5 %.
-Edges are at least a gap apart, so that a node at its threshold does not flutter.  Pure.
+Edges are at least a gap apart, so that a node at its threshold does not flutter; but one that became full says so at
+once, for until it does all others ask it in vain.  So there are two Reports in a gap at most.  Pure.
 """
 
 from __future__ import annotations
@@ -56,18 +57,18 @@ class Schedule:
         self._reported_at = -math.inf
         self.next = math.inf
 
-    def earliest(self, members: int) -> float:
-        """When an edge may be reported."""
+    def edge_due(self, load: Load, members: int) -> float:
+        """When that load is to be reported as an edge: at once is minus infinity, and infinity that it is none."""
+        last = self._last
+        if last is None or load.flags & ~last.flags:
+            return -math.inf
+        if load.flags == last.flags and abs(load.occupancy - last.occupancy) < EDGE:
+            return math.inf
         return self._reported_at + (GAP_LARGE_S if members > LARGE_GROUP else GAP_S)
 
     def soon(self, now: float) -> None:
         """Something else than the workload changed that all should know."""
         self.next = min(self.next, max(now, self._reported_at + GAP_S))
-
-    def is_edge(self, load: Load) -> bool:
-        """Whether that load is to be reported at once."""
-        last = self._last
-        return last is None or load.flags != last.flags or abs(load.occupancy - last.occupancy) >= EDGE
 
     def reported(self, load: Load, members: int, now: float) -> None:
         """A Report went to all."""

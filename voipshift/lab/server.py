@@ -6,6 +6,7 @@ They are made anew with each boot, as a restarted process makes them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from random import Random
 
@@ -167,20 +168,17 @@ class Server:
     # Reports: line 14, as the group's exchange sends them.
 
     def _changed(self, load: Load) -> None:
-        if self._edge_check:
-            return
-        earliest = self._reports.earliest(len(self.members))
-        if self._queue.now < earliest:
-            self._edge_check = True
-            self._queue.at(earliest, self._edge_due, self.incarnation)
-        elif self._reports.is_edge(load):
+        due = self._reports.edge_due(load, len(self.members))
+        if self._queue.now >= due:
             self._report()
+        elif due != math.inf and not self._edge_check:
+            self._edge_check = True
+            self._queue.at(due, self._edge_due, self.incarnation)
 
     def _edge_due(self, boot: int) -> None:
         if self.is_boot(boot):
             self._edge_check = False
-            if self._reports.is_edge(self._measure()):
-                self._report()
+            self._changed(self._measure())
 
     def _report_due(self, boot: int) -> None:
         if not self.is_boot(boot):
