@@ -248,6 +248,39 @@ class DrawTests(RuleTestCase):
         member.add_call()
         self.assertEqual(self.drawn(times=50), {"b": 50})
 
+    def test_with_room_it_is_the_emptier_of_two(self) -> None:
+        """Of two equal draws the less occupied one is asked, three times in four."""
+        self.calls = 9
+        self.hear("b", 30, capacity=50)
+        self.hear("c", 10, capacity=30)
+        drawn = self.drawn(EVEN)
+        self.assertApproximates(drawn["c"] / 3000, 0.75, 0.03)
+        self.assertApproximates(drawn["b"] / 3000, 0.25, 0.03)
+
+    def test_where_factors_weigh_one_draw_decides(self) -> None:
+        """Two would be something else than the factors say."""
+        self.calls = 9
+        self.hear("b", 30, capacity=50)
+        self.hear("c", 10, capacity=30)
+        drawn = self.drawn(EVEN, locality=lambda member: 3.0 if member.name == "b" else 1.0)
+        self.assertApproximates(drawn["b"] / 3000, 0.75, 0.03)
+
+    def test_old_news_of_the_last_slots_is_hardly_believed(self) -> None:
+        """Four slots of 480 are free and last 1 s each when calls last 120 s: after that an e-th of one is left."""
+        for name in "def":
+            self.hear(name, 156, capacity=156, now=2.0)
+        self.hear("b", 4, capacity=6, now=1.0)
+        self.hear("c", 4, capacity=6, now=2.0)
+        drawn = self.drawn(now=2.0)
+        self.assertEqual(set(drawn), {"b", "c"})
+        self.assertApproximates(drawn["b"] / 3000, 1 / (1 + math.e), 0.03)
+
+    def test_where_there_is_room_news_does_not_age(self) -> None:
+        """With a fifth of all slots free nothing is lost in a second."""
+        self.hear("b", 80, capacity=100, now=1.0)
+        self.hear("c", 80, capacity=100, now=2.0)
+        self.assertApproximates(self.drawn(now=2.0)["b"] / 3000, 0.5, 0.03)
+
     def test_locality_weighs(self) -> None:
         """Other factors multiply the weight; a weight of 0 is never drawn."""
         self.hear("near", 5)

@@ -42,6 +42,7 @@ class Member:
     :ivar name: its name
     :ivar doors: the advertised address of each door it has
     :ivar load: the newest load known of it
+    :ivar told_at: when that load was told
     :ivar heard: when it last spoke itself
     :ivar suspect: it left an ask unanswered since then
     :ivar added: how many calls it was asked to take since that load
@@ -50,7 +51,7 @@ class Member:
     :ivar free: how many more calls it is believed to take: line 8's ``capacity * (1 - u)``, less those added
     """
 
-    __slots__ = ("added", "doors", "factors", "free", "heard", "load", "name", "offered", "said", "suspect")
+    __slots__ = ("added", "doors", "factors", "free", "heard", "load", "name", "offered", "said", "suspect", "told_at")
 
     def __init__(self, identity: NodeIdentity, load: Load, now: float) -> None:
         self.name = identity.name
@@ -61,11 +62,12 @@ class Member:
         self.offered: float | None = None
         #: (incarnation, sequence) of what it last said itself, while ``load`` may have come by another way
         self.said = load[1:3]
-        self.believe(load)
+        self.believe(load, now)
 
-    def believe(self, load: Load) -> None:
+    def believe(self, load: Load, now: float) -> None:
         """Take over a newer load: it knows of the calls that were added before."""
         self.load = load
+        self.told_at = now
         self.added = 0
         self.free = load.capacity * (1.0 - load.occupancy)
 
@@ -150,12 +152,12 @@ class Members:
         if said <= member.said:
             return
         member.said = said
-        if member.doors != identity.doors:
+        if member.doors is not identity.doors and member.doors != identity.doors:
             member.doors = identity.doors
             self._doors_changed()
         self._is_there(member, now)
         if said > member.load[1:3]:
-            self._believe(member, load)
+            self._believe(member, load, now)
 
     def describe(self, name: str, factors: Factors, offered: float | None = None) -> None:
         """A member said this of itself, besides its load: what speaks for it, and what it is offered in a second."""
@@ -168,7 +170,7 @@ class Members:
         """Somebody told the load of a node. That is no sign of life; one never heard itself is not a member yet."""
         member = self._members.get(load.node)
         if member is not None and load[1:3] > member.load[1:3]:
-            self._believe(member, load)
+            self._believe(member, load, now)
 
     def answered(self, name: str, now: float) -> None:
         """A member answered us, or said that it will: it is alive, whatever it answered."""
@@ -246,10 +248,10 @@ class Members:
             self._surveys.clear()
         member.heard = now
 
-    def _believe(self, member: Member, load: Load) -> None:
+    def _believe(self, member: Member, load: Load, now: float) -> None:
         if load.flags != member.load.flags:
             self._surveys.clear()
-        member.believe(load)
+        member.believe(load, now)
 
     def _room_for_one_more(self, now: float) -> bool:
         if len(self._members) < MAX_MEMBERS:

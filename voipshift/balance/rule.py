@@ -8,7 +8,7 @@
      5  P = members heard less than 3 T ago, not suspect, not in V, allowed by policy(r)
      6  F = {p in P: u(p) < 1};  if F is empty and r was not yet probed: F = P, probed = true
      7  if F is empty or |V| >= H: accept if room, else refuse
-     8  k = draw from F with weight capacity(p) * (1 - u(p)) * locality(p)
+     8  k = the emptier of two draws from F with weight capacity(p) * (1 - u(p)) * locality(p)
      9  if room and u(s) <= u(k) + max(delta, 2/capacity(s)): accept
     10  believed(k) += 1 call; forward r to k with V + {s: load}
     11  on answer: learn all loads in it; a refusal adds its visited nodes to V, go on at 5 (7 accepts here if room).
@@ -29,6 +29,13 @@ Where the lines leave a choice:
   all, a node without room refuses.
 - A member without any capacity (a limit of 0) is never drawn, neither as free nor as a probe.
 - Members believed full are probed in proportion to their capacity.
+- A node that has no room lets the weights fade with the age of the news, as fast as free slots are taken (``_aged``):
+  in a full group most of those that are believed to have one slot have had it.
+- One draw leaves the group as uneven as chance makes it.  The emptier of two is nearly as even as the emptiest of all,
+  and does not send everybody to the same one: nobody is asked more than twice as often as by one draw (M. Mitzenmacher,
+  The Power of Two Choices in Randomized Load Balancing, IEEE Transactions on Parallel and Distributed Systems 12(10),
+  2001).  That is for a node with room, which looks for evenness; one without looks for a free slot, which the larger
+  number of them has.  Where the operator's factors weigh, one draw decides: two would be something else than they say.
 - Full is said of what is not reserved.  An emergency call passes line 3 by, and each of its asks may be a probe: some
   member that is full for all others may have room for it.
 - The rule ``rate`` replaces lines 4 to 9 where there is room (:mod:`voipshift.balance.rates`); where there is none, it
@@ -38,6 +45,7 @@ Where the lines leave a choice:
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
@@ -88,6 +96,10 @@ class Rule:
 SEED = Rule(theta=1.0)
 #: Look at the others from a low occupancy on, for evenness.
 EVEN = Rule(theta=0.3)
+
+
+#: Where a slot stays free for longer than this, the age of the news makes no difference worth reckoning.
+AGELESS_S = 30.0
 
 
 class Ask(NamedTuple):
@@ -157,9 +169,12 @@ def decide(
         weights = [member.load.capacity for member in candidates]
     elif rule.choose == "lowest":
         weights = _of_the_lowest(candidates, weights)
+    elif not room:
+        weights = _aged(candidates, weights, workload.holding_s, now)
     if locality is not anywhere:
         weights = [weight * locality(member) for member, weight in zip(candidates, weights, strict=True)]
-    member = _draw(candidates, weights, random)  # line 8
+    twice = room and locality is anywhere and not probe
+    member = _draw(candidates, weights, random, twice)  # line 8
     if member is None:
         return Reason.NOBODY_LEFT if room else Reason.NOBODY_TO_ASK
     if room and occupancy <= member.occupancy + max(rule.delta, 2.0 / workload.capacity(now)):  # line 9
@@ -176,6 +191,23 @@ def _all_full(members: Members, selection: Selection | None, door: str, now: flo
     return selection is not None and all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
+def _aged(candidates: Sequence[Member], weights: list[float], holding_s: float, now: float) -> list[float]:
+    """The same weights, less the older the news is: in a group that is full, a slot that was free has been taken since.
+
+    By Little's law a slot stays free for W = L / lambda, where L slots are believed free, and calls are taken at the
+    rate at which they end, the capacity of all over the mean holding time.  Of what was told t ago exp(-t / W) is left.
+    """
+    free = sum(weights)
+    lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates]) if free > 0.0 else math.inf
+    if lifetime_s > AGELESS_S:
+        return weights
+    newest = max([member.told_at for member, weight in zip(candidates, weights, strict=True) if weight])
+    return [
+        weight and weight * math.exp((member.told_at - newest) / lifetime_s)
+        for member, weight in zip(candidates, weights, strict=True)
+    ]
+
+
 def _of_the_lowest(candidates: Sequence[Member], weights: list[float]) -> list[float]:
     """The same weights, but nothing for those that are not among the least occupied."""
     occupancies = [member.occupancy for member in candidates]
@@ -183,15 +215,24 @@ def _of_the_lowest(candidates: Sequence[Member], weights: list[float]) -> list[f
     return [weight if each == lowest else 0.0 for each, weight in zip(occupancies, weights, strict=True)]
 
 
-def _draw(candidates: Sequence[Member], weights: list[float], random: Random) -> Member | None:
-    """One of them, as likely as its weight says; None where there is no weight at all."""
+def _draw(candidates: Sequence[Member], weights: list[float], random: Random, twice: bool) -> Member | None:
+    """One of them, as likely as its weight says, or the emptier of two; None where there is no weight at all."""
     sums = list(accumulate(weights))
     if not sums or not sums[-1] > 0.0:
         return None
+    member = candidates[_place(sums, weights, random)]
+    if twice:
+        other = candidates[_place(sums, weights, random)]
+        if other.occupancy < member.occupancy:
+            return other
+    return member
+
+
+def _place(sums: list[float], weights: list[float], random: Random) -> int:
     drawn = bisect_right(sums, random.random() * sums[-1], 0, len(sums) - 1)
     while not weights[drawn]:
         drawn -= 1  # rounding left a rest of the point behind the last one with a weight
-    return candidates[drawn]
+    return drawn
 
 
 def rule_of(settings: BalanceSettings) -> Rule:
