@@ -76,6 +76,17 @@ class CallsPerSecondTests(SynchronousTestCase):
                 accepted += 1
             self.assertEqual(accepted, size)
 
+    def test_a_bucket_that_starts_with_one_call(self) -> None:
+        """The first call has room, the second waits for its token, and in a second no more than the rate fits."""
+        load = Workload(ongoing_calls=math.inf, calls_per_second=20, occupied=Table(), now=5.0, stored_calls=1)
+        self.assertEqual((load.room(5.0), load.occupancy(5.0)), (True, 0.95))
+        accepted = 0
+        for tick in range(1000):
+            while load.room(5.0 + tick / 1000):
+                load.accepted(5.0 + tick / 1000)
+                accepted += 1
+        self.assertEqual(accepted, 20)
+
     def test_less_than_one_token_is_full(self) -> None:
         """Nobody is told of room that is not there: a fraction of a token is an occupancy of 1.0."""
         load, _ = workload(calls_per_second=10)

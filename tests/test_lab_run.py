@@ -76,10 +76,10 @@ class SmallTests(SynchronousTestCase):
         self.assertEqual(self.outcome(load=1.3, hop_limit=2).hops_max, 2)
 
     def test_a_restarted_server_is_not_stormed(self) -> None:
-        """Its accept-rate bucket holds: at most twice its share, and what the bucket has."""
+        """Its accept-rate bucket is nearly empty: at most twice the calls that end there when it is full."""
         outcome = self.outcome(slots=500, calls=40_000, load=0.9, outages=(Outage(1, 400.0, 500.0),))
         assert outcome.restart_peak is not None
-        self.assertTrue(1.0 < outcome.restart_peak < 6.0, str(outcome.restart_peak))
+        self.assertTrue(1.0 < outcome.restart_peak < 4.0, str(outcome.restart_peak))
 
     def test_json_keys(self) -> None:
         """As documented."""

@@ -15,7 +15,7 @@ from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSec
 from voipshift.balance.estimate import Model
 from voipshift.balance.workload import Workload
 from voipshift.wiring import ports
-from voipshift.wiring.gauge import Gauge, sampled_criteria
+from voipshift.wiring.gauge import Gauge, sampled_criteria, workload_of
 
 #: What the criteria measure, while nothing happens.
 GIVEN: dict[str, Any] = {
@@ -50,6 +50,31 @@ class CriteriaTests(SynchronousTestCase):
         for second in range(1, 5):
             cpu.sample(float(second))
         self.assertGreaterEqual(cpu.raw(4.0), 0.0)
+
+
+class BucketTests(SynchronousTestCase):
+    """What the bucket of calls per second holds at the start."""
+
+    def occupancy(self, **group: Any) -> float:
+        made = settings("a", (HERE,))
+        room = replace(made.workload, calls_per_second=10.0)
+        joined = config.GroupSettings(listen=("127.0.0.1", 5065), key_file="", **group) if group else None
+        given = {name: GIVEN[name] for name in ("octets", "clients", "accepted", "now")}
+        return workload_of(replace(made, workload=room, group=joined), occupied=lambda: 0, **given).occupancy(0.0)
+
+    def test_a_node_that_others_can_storm_starts_with_one_call(self) -> None:
+        """Wherever it has somebody to report to."""
+        for group in (
+            {"members": (("127.0.0.1", 5075),)},
+            {"multicast": ("239.255.50.60", 5064)},
+            {"bus": "redis://192.0.2.30:6379"},
+        ):
+            self.assertEqual(self.occupancy(**group), 0.9)
+
+    def test_a_node_alone_starts_with_a_full_one(self) -> None:
+        """Without a group, or as the only one of it."""
+        self.assertEqual(self.occupancy(), 0.0)
+        self.assertEqual(self.occupancy(members=()), 0.0)
 
 
 class GaugeTests(SynchronousTestCase):

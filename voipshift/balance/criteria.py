@@ -88,15 +88,17 @@ class CallsPerSecond:
     It is refilled when somebody looks at it, so it needs no timer.  Only whole tokens count, because a call takes a
     whole one: a bucket that holds less than one token is a fraction of 1.0, and nobody is told of room that is not
     there.  Calls that may use a reserve take it below zero, which is a fraction above 1.0.
+
+    :param stored: how many calls it holds at the start, at most its size
     """
 
     number = Number.CALLS_PER_SECOND
     __slots__ = ("_bucket", "_filled", "_rate", "_size", "threshold")
 
-    def __init__(self, threshold: float, now: float) -> None:
+    def __init__(self, threshold: float, now: float, stored: float = math.inf) -> None:
         self.threshold = threshold
         self._size = math.inf if threshold == math.inf else max(SMALLEST_BUCKET, int(threshold))
-        self._bucket = float(self._size)
+        self._bucket = min(stored, self._size)
         self._filled = now
         self._rate = Rate(now)
 

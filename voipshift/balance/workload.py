@@ -35,6 +35,9 @@ DROP_DELAY_S = 0.4
 UNLIMITED_CAPACITY = 1000.0
 #: What a call is taken to last until the first one has ended.
 ASSUMED_HOLDING_S = 120.0
+#: What the bucket of calls per second holds when a node of a group starts.  Empty as it is, it draws the calls of all
+#: others, and with a full bucket it would take a second's worth and another one in its first second.
+STARTING_CALLS = 1
 #: The mean holding time forgets: the newest call weighs at least one part in so many.
 HOLDING_MEMORY = 100
 
@@ -91,7 +94,8 @@ class Workload:
     :param ongoing_calls: the threshold of calls and open leases together; ``math.inf`` for none, 0 accepts nothing
     :param calls_per_second: the threshold of accepted calls per second; ``math.inf`` for none, 0 accepts nothing
     :param occupied: how many calls and open leases there are at this moment
-    :param now: the time at which the bucket is full
+    :param now: the time at which it starts
+    :param stored_calls: how many calls the bucket of calls per second holds then, at most its size
     :param sampled: the criteria that are measured now and then, by :meth:`sample`
     :param emergency_occupancy: up to which emergency calls are accepted; the other calls have room below 1.0
     :param watermarks: of the flag that others see
@@ -107,6 +111,7 @@ class Workload:
         sampled: Sequence[Sampled] = (),
         watermarks: Watermarks = EXACT,
         emergency_occupancy: float = 1.0,
+        stored_calls: float = math.inf,
     ) -> None:
         #: How late the event loop runs; the door that measures it writes it here.
         self.queue_delay_s = 0.0
@@ -120,7 +125,7 @@ class Workload:
         self._emergency_occupancy = emergency_occupancy
         self._full = False
         self._calls = OngoingCalls(ongoing_calls, occupied)
-        self._rate = CallsPerSecond(calls_per_second, now)
+        self._rate = CallsPerSecond(calls_per_second, now, stored_calls)
         self._ended = 0
         #: The largest fraction of the last sample.
         self._fraction = 0.0

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.rule import Rule
-from voipshift.balance.workload import Workload
+from voipshift.balance.workload import STARTING_CALLS, Workload
 from voipshift.delegation.chain import Delegation
 from voipshift.errors import Refused
 from voipshift.group.reports import Schedule
@@ -82,6 +82,7 @@ class Server:
             calls_per_second=scenario.accept_rate(self.limit),
             occupied=lambda: self.calls + len(self.leases),
             now=now,
+            stored_calls=STARTING_CALLS,
         )
         self.members = Members(here=self.name, report_interval_s=scenario.interval_s)
         self._reports = Schedule(interval_s=scenario.interval_s, multicast=True, random=self._random.randbytes)

@@ -16,7 +16,14 @@ import psutil
 
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Sampled
 from voipshift.balance.estimate import Model
-from voipshift.balance.workload import DROP_DELAY_S, QUEUE_DELAY_LIMIT_S, Reserve, Watermarks, Workload
+from voipshift.balance.workload import (
+    DROP_DELAY_S,
+    QUEUE_DELAY_LIMIT_S,
+    STARTING_CALLS,
+    Reserve,
+    Watermarks,
+    Workload,
+)
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -75,8 +82,13 @@ def workload_of(
     accepted: Callable[[], int],
     now: float,
 ) -> Workload:
-    """The workload that a configuration says; the callables are those of :func:`sampled_criteria` and of Workload."""
-    limits = settings.workload
+    """The workload that a configuration says; the callables are those of :func:`sampled_criteria` and of Workload.
+
+    A node that others may send calls to at once starts with nearly nothing in its bucket; one that knows of nobody has
+    its clients alone, and a full one.
+    """
+    limits, group = settings.workload, settings.group
+    has_others = group is not None and bool(group.members or group.multicast or group.bus)
     reserve = Reserve.of(limits.ongoing_calls, limits.calls_per_second, settings.emergency.share)
     criteria = sampled_criteria(
         limits,
@@ -84,7 +96,7 @@ def workload_of(
         clients=clients,
         accepted=accepted,
         queue_delay_s=lambda: workload.queue_delay_s,
-        horizon_s=settings.group.report_interval_s if settings.group else 1.0,
+        horizon_s=group.report_interval_s if group else 1.0,
         now=now,
     )
     workload = Workload(
@@ -94,6 +106,7 @@ def workload_of(
         occupied=occupied,
         sampled=criteria,
         watermarks=Watermarks(limits.high_watermark, limits.low_watermark),
+        stored_calls=STARTING_CALLS if has_others else math.inf,
         now=now,
     )
     return workload
