@@ -39,7 +39,7 @@ class LabTests(SynchronousTestCase):
         code, out, err = voipshift(
             *SMALL, "--ratio", "1:3", "--load", "0.9", "--hold-shape", "lognormal:1", "--seed", "5", "--loss", "0.1",
             "--delay-ms", "5", "--report-interval", "2", "--entry", "first:2", "--policy", "seed",
-            "--fail", "0:150:160", "--fail", "1:200:210", "--json",
+            "--fail", "0:150:160", "--fail", "1:200:210", "--collect", "race", "--collect-from", "2", "--json",
         )  # fmt: skip
         self.assertEqual((code, err), (0, ""))
         shown = json.loads(out)
@@ -68,6 +68,8 @@ class LabTests(SynchronousTestCase):
             (("--calls", "10"), "--calls", 1),
             (("--loss", "1"), "--loss", 2),
             (("--servers", "0"), "--servers", 2),
+            (("--collect", "guess"), "--collect", 2),
+            (("--collect-from", "none"), "--collect-from", 2),
         ]:
             code, out, err = voipshift(*SMALL, *words)
             self.assertEqual((code, out), (expected, ""), words)

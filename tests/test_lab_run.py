@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -97,6 +98,42 @@ class SmallTests(SynchronousTestCase):
         told: list[int] = []
         run("random", SMALL, told.append)
         self.assertEqual((told[0], told[-1]), (0, SMALL.calls))
+
+
+class CollectTests(SynchronousTestCase):
+    """The three ways to know the others are the delegation's own."""
+
+    def outcome(self, **how: Any) -> Outcome:
+        return run("voipshift", replace(SMALL, calls=8_000, **how))
+
+    def test_each_way_balances(self) -> None:
+        """Near the bound, and within the hop limit."""
+        for collect in ("reports", "poll", "race"):
+            outcome = self.outcome(collect=collect, load=0.95)
+            self.assertTrue(outcome.blocking < outcome.pooled_blocking + 0.02, f"{collect}: {outcome.blocking}")
+            self.assertLessEqual(outcome.hops_max, 3)
+
+    def test_a_poll_knows_what_old_reports_do_not(self) -> None:
+        """With reports each minute and without edges to speak of it is more even, for two datagrams a member polled."""
+        how = {"load": 0.6, "report_interval_s": 60.0, "loss": 0.0, "holding": Exponential(20.0)}
+        reports, poll = self.outcome(**how), self.outcome(collect="poll", **how)
+        self.assertGreater(poll.jain_mean, reports.jain_mean)
+        self.assertGreater(poll.messages_per_call, 2 * reports.messages_per_call)
+        everybody = self.outcome(collect="poll", collect_from=math.inf, **how)
+        self.assertGreaterEqual(everybody.messages_per_call, poll.messages_per_call)
+
+    def test_a_race_asks_so_many(self) -> None:
+        """Each shifted call costs the datagrams of three asks, and the losers' slots are given back."""
+        one = self.outcome(load=0.6, loss=0.0)
+        three = self.outcome(load=0.6, loss=0.0, collect="race")
+        self.assertGreater(three.messages_per_call, 2 * one.messages_per_call)
+        self.assertEqual(three.refused, 0)
+
+    def test_a_lost_poll_is_repeated_and_a_silent_member_is_left_out(self) -> None:
+        """With a server that is dead for a while, and a fifth of the datagrams lost, all calls still end."""
+        outcome = self.outcome(collect="poll", loss=0.2, load=0.7, outages=(Outage(2, 400.0, 500.0),))
+        trace = Trace(replace(SMALL, calls=8_000, load=0.7))
+        self.assertEqual(outcome.offered, len(trace) - trace.first_counted)
 
 
 class UntunedTests(SynchronousTestCase):

@@ -218,6 +218,13 @@ def _lab_options(parser: argparse.ArgumentParser) -> None:
         "voipshift (rule even), seed, balance-always, round-robin, random, srv, srv-retry or dispatcher",
     )
     parser.add_argument(
+        "--collect",
+        choices=("reports", "poll", "race"),
+        default="reports",
+        help="how a server knows the others, as balance.collect (default: reports)",
+    )
+    add("--collect-from", _some, 3, "N", "how many are polled, or asked at once; all for everybody")
+    parser.add_argument(
         "--fail",
         action="append",
         default=[],
@@ -262,6 +269,10 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _some(text: str) -> int | str:
+    return text if text == "all" else _whole(1, 1000)(text)
 
 
 def _above_zero(text: str) -> float:

@@ -53,7 +53,7 @@ class Acquaintance:
         speaker: Speaker,
         reporter: Reporter,
         asks: Asks,
-        polls: Polls,
+        polls: Polls[Peer],
         report_interval_s: float,
         heard: Callable[[NodeIdentity, Load], None],
         stated: Callable[[str, Statement], None] | None,

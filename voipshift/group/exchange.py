@@ -123,7 +123,7 @@ class Exchange:
         )
         self._running = False
         self._alarm = Alarm(clock, self._due)
-        self._polls = Polls(greet=self._speaker.greet, agenda=self._agenda)
+        self._polls: Polls[Peer] = Polls(greet=self._speaker.greet, at=self._agenda.at)
         self._reporter = Reporter(
             statement=statement,
             address=address,

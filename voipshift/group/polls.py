@@ -12,41 +12,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-
-from voipshift.group.agenda import Agenda
-from voipshift.group.peer import Peer
+from typing import Generic, Protocol, TypeVar
 
 #: Called with the names of those that echoed.
 Outcome = Callable[[frozenset[str]], None]
 
 
-class _Poll:
+class Polled(Protocol):
+    """Who is asked: known by its name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+PolledT = TypeVar("PolledT", bound=Polled)
+
+
+class _Poll(Generic[PolledT]):
     """One under way."""
 
     __slots__ = ("awaited", "done", "echoed", "until")
 
-    def __init__(self, peers: Iterable[Peer], until: float, done: Outcome) -> None:
+    def __init__(self, peers: Iterable[PolledT], until: float, done: Outcome) -> None:
         self.awaited = {peer.name: peer for peer in peers}
         self.echoed: set[str] = set()
         self.until = until
         self.done = done
 
 
-class Polls:
+class Polls(Generic[PolledT]):
     """All polls under way, by their challenge.
 
     :param greet: sends a peer a Poll with a challenge
+    :param at: has something be called at a time, with that time
     """
 
-    def __init__(self, *, greet: Callable[[Peer, bytes], None], agenda: Agenda) -> None:
+    def __init__(
+        self, *, greet: Callable[[PolledT, bytes], None], at: Callable[[float, Callable[[float], None]], None]
+    ) -> None:
         self._greet = greet
-        self._agenda = agenda
-        self._polls: dict[bytes, _Poll] = {}
+        self._at = at
+        self._polls: dict[bytes, _Poll[PolledT]] = {}
 
     def __len__(self) -> int:
         return len(self._polls)
 
-    def begin(self, challenge: bytes, peers: Iterable[Peer], now: float, timeout_s: float, done: Outcome) -> None:
+    def begin(self, challenge: bytes, peers: Iterable[PolledT], now: float, timeout_s: float, done: Outcome) -> None:
         """Ask them all; `done` is called once, unless the poll is cancelled, and not before this returned unless there
         is nobody to ask.
         """
@@ -57,9 +68,9 @@ class Polls:
         self._polls[challenge] = poll
         for peer in poll.awaited.values():
             self._greet(peer, challenge)
-        self._agenda.at(now + timeout_s / 2, partial(self._again, challenge))
+        self._at(now + timeout_s / 2, partial(self._again, challenge))
 
-    def echoed(self, peer: Peer, challenge: bytes) -> None:
+    def echoed(self, peer: PolledT, challenge: bytes) -> None:
         """A member reported because it was asked with that challenge."""
         poll = self._polls.get(challenge)
         if poll is not None and poll.awaited.pop(peer.name, None) is not None:
@@ -67,7 +78,7 @@ class Polls:
             if not poll.awaited:
                 self._end(challenge)
 
-    def lost(self, peer: Peer) -> None:
+    def lost(self, peer: PolledT) -> None:
         """The peer is no more."""
         for challenge, poll in list(self._polls.items()):
             if poll.awaited.get(peer.name) is peer:
@@ -89,7 +100,7 @@ class Polls:
         if poll is not None:
             for peer in poll.awaited.values():
                 self._greet(peer, challenge)
-            self._agenda.at(poll.until, lambda now: self._end(challenge))
+            self._at(poll.until, lambda now: self._end(challenge))
 
     def _end(self, challenge: bytes) -> None:
         poll = self._polls.pop(challenge, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -144,6 +145,8 @@ def scenario_of(arguments: Namespace) -> Scenario:
         report_interval_s=arguments.report_interval,
         entry=entry,
         outages=tuple(outages),
+        collect=arguments.collect,
+        collect_from=math.inf if arguments.collect_from == "all" else arguments.collect_from,
     )
 
 

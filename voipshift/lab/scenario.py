@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from voipshift.group.reports import LARGE_GROUP, report_interval_s
 from voipshift.lab.holding import Exponential, Holding
@@ -62,6 +63,7 @@ class Scenario:
     :param ratio: of the servers' limits, repeated over the servers
     :param load: offered load as a fraction of all slots
     :param entry: whom clients know: ``random``, ``primary`` (the first server), ``weighted`` by capacity, ``first:K``
+    :param collect: how a server knows the others, with ``collect_from``: the words of a node's ``[balance]``
     :param hop_limit: None for the default, which knows large groups
     :param liars: servers that claim to be idle and refuse everything; they count for no capacity
     """
@@ -79,6 +81,8 @@ class Scenario:
     entry: str = "random"
     outages: tuple[Outage, ...] = ()
     hop_limit: int | None = None
+    collect: Literal["reports", "poll", "race"] = "reports"
+    collect_from: float = 3.0
     changes: tuple[Change, ...] = ()
     cuts: tuple[Cut, ...] = ()
     liars: tuple[int, ...] = ()

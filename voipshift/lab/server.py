@@ -16,8 +16,11 @@ from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.rule import Rule
 from voipshift.balance.workload import STARTING_CALLS, Workload
+from voipshift.config import BalanceSettings
 from voipshift.delegation.chain import Delegation
+from voipshift.delegation.collection import chain_of
 from voipshift.errors import Refused
+from voipshift.group.polls import Polls
 from voipshift.group.reports import Schedule
 from voipshift.lab.asking import Asking
 from voipshift.lab.network import Network
@@ -85,6 +88,7 @@ class Server:
             stored_calls=STARTING_CALLS,
         )
         self.members = Members(here=self.name, report_interval_s=scenario.interval_s)
+        self._polls: Polls[Server] = Polls(greet=self._greet, at=self._later)
         self._reports = Schedule(interval_s=scenario.interval_s, multicast=True, random=self._random.randbytes)
         self.delegation = Delegation(
             identity=self.identity,
@@ -98,6 +102,7 @@ class Server:
             now=self._queue.time,
             random=self._random,
             deadline_s=DEADLINE_S,
+            chain=chain_of(BalanceSettings(collect=scenario.collect, collect_from=scenario.collect_from), self._poll),
         )
         self._reports.next = now + first_report_s
         self._queue.at(self._reports.next, self._report_due, self.incarnation)
@@ -165,6 +170,32 @@ class Server:
     def _withdraw(self, lease: str) -> None:
         if self.leases.withdraw(lease) is not None:
             self._changed(self._measure())
+
+    # Polls, as the group's exchange has them.
+
+    def _poll(self, names: list[str], timeout_s: float) -> Deferred[frozenset[str]]:
+        challenge = self._random.randbytes(16)
+        reported: Deferred[frozenset[str]] = Deferred(lambda _: self._polls.cancel(challenge))
+        polled = [self._network.servers[int(name[1:])] for name in names]
+        self._polls.begin(challenge, polled, self._queue.now, timeout_s, reported.callback)
+        return reported
+
+    def _greet(self, member: Server, challenge: bytes) -> None:
+        self._network.send(self, member, member._reply, self, challenge)
+
+    def _reply(self, asker: Server, challenge: bytes) -> None:
+        self._network.send(self, asker, asker._echoed, self, self._measure(), challenge)
+
+    def _echoed(self, member: Server, load: Load, challenge: bytes) -> None:
+        self.members.heard(member.identity, load, self._queue.now)
+        self._polls.echoed(member, challenge)
+
+    def _later(self, when: float, act: Callable[[float], None]) -> None:
+        self._queue.at(when, self._do, act, self.incarnation)
+
+    def _do(self, act: Callable[[float], None], boot: int) -> None:
+        if self.is_boot(boot):
+            act(self._queue.now)
 
     # Reports: line 14, as the group's exchange sends them.
 
