@@ -167,13 +167,32 @@ class ModelTests(SynchronousTestCase):
         self.assertApproximates(sum(last) / len(last), 78.0, 12.0)
 
     def test_hard_limits_hold_whatever_it_says(self) -> None:
-        """A threshold of calls that is reached, and the limit of the queue delay."""
+        """A model that is sure of 78 calls per second admits none at the limits of calls and of the queue delay."""
+        self.run_for(self.workload(), 60, lambda second: 5 + second % 20)
+        self.assertApproximates(self.model.capacity, 78.0, 4.0)
         load = self.workload(ongoing_calls=10)
-        self.calls = 10
-        self.assertFalse(load.room(0.0))
+        for self.calls, delay_s, room in [(9, 0.0, True), (10, 0.0, False), (11, 0.0, False), (0, 0.2, False)]:
+            load.queue_delay_s = delay_s
+            self.assertEqual(load.room(self.now), room)
         self.calls = 0
-        load.queue_delay_s = 0.2
-        self.assertFalse(load.room(0.0))
+        slow = Workload(
+            ongoing_calls=math.inf, calls_per_second=10, occupied=lambda: 0, now=self.now, sampled=[self.model]
+        )
+        self.assertEqual(self.run_for(slow, 5, lambda second: 40)[1:], [10] * 4)
+
+    def test_others_are_told_what_will_be_by_the_model_alone(self) -> None:
+        """Without a limit of calls its capacity is one: 78 calls per second of 20 s are 1560 at once."""
+        load = self.workload()
+        load.holding_s = 20.0
+        self.run_for(load, 60, lambda second: 5 + second % 20)
+        self.run_for(load, 20, lambda second: 20)
+        self.calls = 800
+        ahead = calls_after(800, 20.0, 20.0, 1.0) / load.capacity(self.now)
+        self.assertApproximates(load.told(self.now)[0], ahead, 0.005)
+        self.assertApproximates(load.capacity(self.now), 1560.0, 80.0)
+        self.assertLess(load.occupancy(self.now), 0.3)
+        self.calls = 10_000
+        self.assertLess(load.told(self.now)[0], 1.0)
 
     def test_others_are_told_what_will_be(self) -> None:
         """Arrivals of a report interval are added before they come; a slot that is free now is not hidden."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sipnet import HERE, Network, Peer, settings
@@ -77,6 +78,13 @@ class BucketTests(SynchronousTestCase):
         self.assertEqual(self.occupancy(members=()), 0.0)
 
 
+class Believer:
+    """A model that believes what it is told."""
+
+    capacity: float | None = None
+    sureness = 0.75
+
+
 class GaugeTests(SynchronousTestCase):
     """A workload measured on a clock."""
 
@@ -123,6 +131,23 @@ class GaugeTests(SynchronousTestCase):
             self.clock.advance(SAMPLE_S)
             self.assertEqual((self.workload.queue_delay_s, self.drops), (self.waited_s, drops))
             self.assertEqual(self.workload.room(0.0), room)
+
+    def test_what_the_model_believes_is_logged(self) -> None:
+        """When it becomes sure, when it changes by a quarter, and when it is not sure any more; not in between."""
+        logged: list[str] = []
+
+        def note(event: dict[str, Any]) -> None:
+            logged.append(formatEvent(event))
+
+        remember: Any = note
+        model = Believer()
+        self.workload.model = model  # type: ignore[assignment]
+        globalLogPublisher.addObserver(remember)
+        self.addCleanup(globalLogPublisher.removeObserver, remember)
+        for model.capacity, lines in [(None, 0), (80.0, 1), (90.0, 1), (70.0, 1), (50.0, 2), (None, 3), (None, 3)]:
+            self.clock.advance(SAMPLE_S)
+            self.assertEqual(len(logged), lines, model.capacity)
+        self.assertEqual(logged[0], "workload.model: this node can accept 80.0 calls per second, sure to 0.75")
 
     def test_the_others_are_told(self) -> None:
         """When it begins to be late and when it is no longer; not as long as nothing was measured that changes."""

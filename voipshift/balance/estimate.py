@@ -181,6 +181,11 @@ class Model:
         """Calls per second, as of the last second; None while the model is not sure."""
         return self._capacity
 
+    @property
+    def sureness(self) -> float:
+        """0 to 1."""
+        return self.estimate.sureness
+
     def sample(self, now: float) -> None:
         """Look at what was accepted; once in a second, learn of it."""
         accepted = self._accepted()

@@ -120,7 +120,8 @@ class Workload:
         #: The measured mean duration of a call.
         self.holding_s = ASSUMED_HOLDING_S
         self.sampled = tuple(sampled)
-        self._model = next((criterion for criterion in self.sampled if isinstance(criterion, Model)), None)
+        #: The statistical model, where it is one of the criteria.
+        self.model = next((criterion for criterion in self.sampled if isinstance(criterion, Model)), None)
         self._watermarks = watermarks
         self._emergency_occupancy = emergency_occupancy
         self._full = False
@@ -170,10 +171,14 @@ class Workload:
         return self._ahead(occupancy, now), self.capacity(now), self._flags(occupancy)
 
     def _ahead(self, occupancy: float, now: float) -> float:
-        limit = self._calls.threshold
-        if self._model is None or limit == math.inf or occupancy >= 1.0:
+        if self.model is None or occupancy >= 1.0:
             return occupancy
-        ahead = self._model.calls_ahead(self._calls.raw(now), self.holding_s, now)
+        limit = self._calls.threshold
+        if limit == math.inf:  # what the model makes of it: so many calls are up at its rate
+            if self.model.capacity is None:
+                return occupancy
+            limit = max(1.0, self.model.capacity * self.holding_s)
+        ahead = self.model.calls_ahead(self._calls.raw(now), self.holding_s, now)
         return max(occupancy, min(ahead, limit - 1.0) / limit)
 
     def room(self, now: float) -> bool:
@@ -209,8 +214,8 @@ class Workload:
             return self._calls.threshold
         if self._rate.threshold != math.inf:
             return self._rate.threshold * self.holding_s
-        if self._model is not None and self._model.capacity is not None:
-            return self._model.capacity * self.holding_s
+        if self.model is not None and self.model.capacity is not None:
+            return self.model.capacity * self.holding_s
         return UNLIMITED_CAPACITY
 
     def call_ended(self, duration_s: float) -> None:

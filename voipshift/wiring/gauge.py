@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import psutil
+from twisted.logger import Logger
 
 from voipshift.balance.criteria import SAMPLE_S, Clients, CpuPercent, DataPerSecond, Sampled
 from voipshift.balance.estimate import Model
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from voipshift.config import Settings, WorkloadSettings
 
+#: The model's capacity is told anew when it is higher or lower by more than this.
+TOLD_AGAIN = 1.25
 #: Later than this is no load: the clock was set, or the machine slept.
 LONGEST_DELAY_S = 10.0
 
@@ -138,6 +141,9 @@ class Gauge:
         self._dropping = False
         self._due = 0.0
         self._call: IDelayedCall | None = None
+        #: What the log says of the model's capacity, in calls per second.
+        self._told: float | None = None
+        self._log = Logger()
 
     def start(self) -> None:
         """Measure from now on."""
@@ -161,5 +167,23 @@ class Gauge:
             self._dropping = not self._dropping
             self._drop(self._dropping)
         workload.sample(now)
+        if workload.model is not None:
+            self._tell(workload.model)
         if workload.sampled or was_late or workload.queue_delay_s >= QUEUE_DELAY_LIMIT_S:
             self._changed()
+
+    def _tell(self, model: Model) -> None:
+        """Say in the log what the model believes, and how sure it is, when that has changed."""
+        capacity, told = model.capacity, self._told
+        if capacity is None:
+            if told is not None:
+                self._log.info("workload.model: not sure any more what this node can accept")
+        elif told is None or not 1.0 / TOLD_AGAIN <= capacity / told <= TOLD_AGAIN:
+            self._log.info(
+                "workload.model: this node can accept {capacity:.1f} calls per second, sure to {sureness:.2f}",
+                capacity=capacity,
+                sureness=model.sureness,
+            )
+        else:
+            return
+        self._told = capacity
