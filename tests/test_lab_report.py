@@ -9,6 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from voipshift.lab import figures
 from voipshift.lab.cases import CASES, Case
 from voipshift.lab.figures import Figure, Finding
 from voipshift.lab.measurements import Measurements
@@ -35,7 +36,9 @@ class PageTests(SynchronousTestCase):
             yield Finding("bad", [1.0], 0.5)
 
         self.patch(report, "FIGURES", (Figure(1, "figure one", "≥ 0", "0", measure),))
-        self.patch(report, "CASES", (Case("case one", SMALL),))
+        for room in (report, figures):
+            self.patch(room, "CASES", (Case("case one", SMALL),))
+        self.patch(report, "WAYS", (Case("way one", SMALL),))
         self.patch(report, "LOADS", (0.8, 1.0))
         self.patch(report, "EIGHT", SMALL)
         self.patch(report, "PLOTTED_CALLS", SMALL.calls)
@@ -44,7 +47,14 @@ class PageTests(SynchronousTestCase):
         (directory / report.REMARKS).write_text("Why figure one is not met\n")
         report.write(directory, lambda name, calls: lambda done: None)
         page = (directory / report.PAGE).read_text()
-        for words in ("1 of 2 cases not met", "Why figure one", "case one", "round-robin", "image:: blocking.svg"):
+        for words in (
+            "1 of 2 cases not met",
+            "Why figure one",
+            "case one",
+            "way one",
+            "round-robin",
+            "image:: blocking.svg",
+        ):
             self.assertIn(words, page)
         for name in ("blocking", "jain", "hops"):
             self.assertIn("<svg", (directory / f"{name}.svg").read_text())

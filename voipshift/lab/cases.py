@@ -1,7 +1,8 @@
-"""Cases that nobody tuned the rule for: what happens to blocking, evenness and hops when the world is another one."""
+"""Cases beside the twelve figures: worlds that nobody tuned the rule for, and other ways to know the others."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -41,3 +42,21 @@ CASES: Sequence[Case] = (
     Case("the largest server is halved at 3000 s and doubled at 6000 s",
          replace(EIGHT, changes=(Change(2, 3000.0, 94), Change(2, 6000.0, 188)), load=0.9)),
 )  # fmt: skip
+
+
+def _way(text: str, scenario: Scenario) -> Sequence[Case]:
+    polls = [("poll 3", 3.0), ("poll all", math.inf)]
+    races = [("race 3", 3.0), ("race all", math.inf)]
+    return [
+        Case(f"reports, {text}", scenario),
+        *(Case(f"{way}, {text}", replace(scenario, collect="poll", collect_from=number)) for way, number in polls),
+        *(Case(f"{way}, {text}", replace(scenario, collect="race", collect_from=number)) for way, number in races),
+    ]
+
+
+#: The ways to know the others, with reports as they are, and with few of them.
+WAYS: Sequence[Case] = (
+    *_way("load 0.9", replace(EIGHT, load=0.9)),
+    *_way("load 1.0", EIGHT),
+    *_way("load 0.9, T = 10 s", replace(EIGHT, load=0.9, report_interval_s=10.0)),
+)

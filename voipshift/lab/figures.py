@@ -6,10 +6,11 @@ unless a case says otherwise.  A figure is met when each of its cases is, with e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from voipshift.lab.cases import CASES
 from voipshift.lab.measurements import Measurements
 from voipshift.lab.run import Outcome
 from voipshift.lab.scenario import Outage, Scenario
@@ -20,7 +21,9 @@ JUDGED_FROM = 0.001
 WITHIN = 0.0005
 
 EIGHT = Scenario(hop_limit=3)
-BIG = replace(EIGHT, slots=3000, calls=400_000)
+#: A group so large refuses a thousandth of its calls: of 400 000, one seed would have 5 % more than the next.
+BIG = replace(EIGHT, slots=3000, calls=1_000_000)
+BIG_SHORT = replace(BIG, calls=400_000)
 THREE = replace(EIGHT, servers=3, calls=100_000)
 THIRTY_TWO = replace(EIGHT, servers=32)
 HUNDRED = replace(EIGHT, servers=100, calls=250_000)
@@ -166,8 +169,8 @@ def _evenness(measured: Measurements) -> Iterator[Finding]:
 
 def _restart(measured: Measurements) -> Iterator[Finding]:
     for name, scenario in (
-        ("8 x 3000 slots, load 0.7", replace(BIG, load=0.7, outages=BIG_OUTAGE)),
-        ("8 x 3000 slots, load 0.9", replace(BIG, load=0.9, outages=BIG_OUTAGE)),
+        ("8 x 3000 slots, load 0.7", replace(BIG_SHORT, load=0.7, outages=BIG_OUTAGE)),
+        ("8 x 3000 slots, load 0.9", replace(BIG_SHORT, load=0.9, outages=BIG_OUTAGE)),
         ("8 x 100 slots, load 0.7", replace(EIGHT, load=0.7, outages=OUTAGE)),
     ):
         outcomes = measured.outcomes("voipshift", scenario)
@@ -191,6 +194,11 @@ def _datagrams(measured: Measurements) -> Iterator[Finding]:
     yield Finding("8 servers, one primary, load 0.8", [outcome.datagrams_per_node_s for outcome in outcomes], 1.5)
 
 
+def _untuned(measured: Measurements) -> Iterator[Finding]:
+    for case in CASES:
+        yield Finding(case.text, [excess(measured.outcome("voipshift", case.scenario), 1.02)], 1.02)
+
+
 FIGURES = (
     Figure(1, "blocking / pooled at load 1.0, N = 8, 100 slots each / 3000 slots each", "≤ 1.02 / ≤ 1.05",
            "0.997 to 1.001 / 1.005 to 1.036", _blocking),
@@ -212,5 +220,18 @@ FIGURES = (
            _datagrams),
 )  # fmt: skip
 
-#: Cases that do not meet their bound, (figure, case): the report says why.
-KNOWN_DISTANCES: frozenset[tuple[int, str]] = frozenset()
+UNTUNED = Figure(0, "blocking / pooled in cases that nobody tuned for", "≤ 1.02", "not studied", _untuned)
+
+
+class Distance(NamedTuple):
+    """How far a case stays from its bound.
+
+    :param reached: what it keeps with each seed: at most, or at least
+    """
+
+    reached: float
+    why: str
+
+
+#: The cases that do not meet their bound: (figure, case).  The report's remarks say more.
+DISTANCES: Mapping[tuple[int, str], Distance] = {}

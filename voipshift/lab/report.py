@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from voipshift.lab.cases import CASES
-from voipshift.lab.figures import EIGHT, FIGURES, Figure, Finding
+from voipshift.lab.cases import CASES, WAYS
+from voipshift.lab.figures import EIGHT, FIGURES, UNTUNED, Figure, Finding
 from voipshift.lab.measurements import Bar, Measurements
 from voipshift.lab.plots import Line, draw
 from voipshift.lab.run import POLICIES, Outcome
@@ -39,14 +39,17 @@ def write(directory: Path, bar: Bar) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     measured = Measurements(directory / OUTCOMES, bar)
+    measured.ahead(lambda: _look(measured))
     found = [(figure, list(figure.measure(measured))) for figure in FIGURES]
     parts = [HEAD.format(seeds=len(measured.seeds)), *_summary(found)]
+    untuned = (UNTUNED, list(UNTUNED.measure(measured)))
     remarks = directory / REMARKS
     if remarks.exists():
         parts.append(remarks.read_text())
     parts += _plots(directory, measured)
     parts += _rivals(measured)
-    parts += _untuned(measured)
+    parts += _collected(measured)
+    parts += _untuned(measured, untuned)
     parts += _details(found)
     (directory / PAGE).write_text("\n".join(parts))
 
@@ -58,6 +61,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     first = "  ".join(cell.ljust(width) for cell, width in zip(head, widths, strict=True)).rstrip()
     return "\n".join([rule, first, rule, *lines, rule, ""])
+
+
+def _look(measured: Measurements) -> None:
+    """Ask for every outcome that the page shows."""
+    for figure in (*FIGURES, UNTUNED):
+        list(figure.measure(measured))
+    for policy in POLICIES:
+        _plotted(measured, policy)
+    list(_rivals(measured))
+    list(_collected(measured))
 
 
 def _summary(found: Sequence[tuple[Figure, list[Finding]]]) -> Iterator[str]:
@@ -77,8 +90,8 @@ def _details(found: Sequence[tuple[Figure, list[Finding]]]) -> Iterator[str]:
         rows = []
         for finding in findings:
             bound = f"{'≤' if finding.at_most else '≥'} {finding.bound:g}"
-            values = ", ".join(f"{value:.4g}" for value in finding.values)
-            rows.append((finding.case, values, bound, "met" if finding.met else "not met"))
+            values, verdict = _judged(finding)
+            rows.append((finding.case, values, bound, verdict))
         yield table(("case", "each seed", "reach", "verdict"), rows)
 
 
@@ -90,13 +103,30 @@ def _rivals(measured: Measurements) -> Iterator[str]:
         yield table(_HEAD, [_row(policy, measured.outcome(policy, replace(EIGHT, load=at))) for policy in POLICIES])
 
 
-def _untuned(measured: Measurements) -> Iterator[str]:
+def _collected(measured: Measurements) -> Iterator[str]:
+    yield _title("Ways to know the others")
+    yield "Rule ``even``, 8 servers; ``collect`` and ``collect_from`` as in a node's ``[balance]``, seed 1.\n"
+    yield table(_HEAD, [_row(case.text, measured.outcome("voipshift", case.scenario)) for case in WAYS])
+
+
+def _untuned(measured: Measurements, found: tuple[Figure, list[Finding]]) -> Iterator[str]:
+    figure, findings = found
     yield _title("Cases that nobody tuned for")
-    yield "Rule ``even``, 8 servers, load 1.0 unless it says otherwise, seed 1.\n"
-    yield table(_HEAD, [_row(case.text, measured.outcome("voipshift", case.scenario)) for case in CASES])
+    yield f"Rule ``even``, 8 servers, load 1.0 unless it says otherwise, seed 1; {figure.text}: {figure.reach}.\n"
+    yield table(
+        (*_HEAD, "over pooled", "verdict"),
+        [
+            (*_row(case.text, measured.outcome("voipshift", case.scenario)), *_judged(finding))
+            for case, finding in zip(CASES, findings, strict=True)
+        ],
+    )
 
 
-_HEAD = ("", "blocking", "pooled", "hops", "least", "most", "Jain", "lowest", "messages a call", "datagrams")
+def _judged(finding: Finding) -> tuple[str, str]:
+    return ", ".join(f"{value:.4g}" for value in finding.values), "met" if finding.met else "not met"
+
+
+_HEAD = ("", "blocking", "pooled", "hops", "least", "most", "Jain", "lowest", "messages a call", "datagrams", "reports")
 
 
 def _row(name: str, outcome: Outcome) -> tuple[str, ...]:
@@ -111,16 +141,14 @@ def _row(name: str, outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.jain_min:.4f}",
         f"{outcome.messages_per_call:.2f}",
         f"{outcome.datagrams_per_node_s:.2f}",
+        f"{outcome.reports_per_node_s:.2f}",
     )
 
 
 def _plots(directory: Path, measured: Measurements) -> Iterator[str]:
     yield _title("Plots")
 
-    def line(policy: str) -> list[Outcome]:
-        return [measured.outcome(policy, replace(EIGHT, load=at, calls=PLOTTED_CALLS)) for at in LOADS]
-
-    shown = {policy: line(policy) for policy in POLICIES}
+    shown = {policy: _plotted(measured, policy) for policy in POLICIES}
     pooled = Line("pooled", LOADS, [outcome.pooled_blocking for outcome in shown["seed"]])
     for name, title, lines in [
         ("blocking", "share of calls refused",
@@ -132,6 +160,10 @@ def _plots(directory: Path, measured: Measurements) -> Iterator[str]:
     ]:  # fmt: skip
         draw(directory / f"{name}.svg", title, lines, logarithmic=name == "blocking")
         yield f".. image:: {name}.svg\n   :alt: {title} over the offered load\n"
+
+
+def _plotted(measured: Measurements, policy: str) -> list[Outcome]:
+    return [measured.outcome(policy, replace(EIGHT, load=at, calls=PLOTTED_CALLS)) for at in LOADS]
 
 
 def _title(text: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voipshift.lab.erlang import erlang_b
 from voipshift.lab.eventqueue import EventQueue
-from voipshift.lab.measures import Measures
+from voipshift.lab.measures import Carrier, Measures
 from voipshift.lab.pooled import pooled_refusals
 from voipshift.lab.rivals import Rival
 from voipshift.lab.scenario import Scenario
@@ -27,6 +27,8 @@ SETTLING_S = 120.0
 class Outcome:
     """What came of an experiment.
 
+    :param datagrams_per_node_s: reports and messages, a report once whatever its fan-out
+    :param reports_per_node_s: the reports among them
     :param lost: calls whose server died after it had accepted them and before their client came
     :param needless: asks by a server without room to which every live member was flagged full
     :param asks_of_refused: all asks for calls that were refused in the end
@@ -47,6 +49,7 @@ class Outcome:
     max_over_mean: float
     messages_per_call: float
     datagrams_per_node_s: float
+    reports_per_node_s: float
     restart_peak: float | None
     needless: int
     asks_of_refused: int
@@ -101,6 +104,7 @@ def run(policy: str, scenario: Scenario, progress: Callable[[int], None] = lambd
     if measures.offered != counted:
         raise RuntimeError(f"{counted} calls were offered, and {measures.offered} ended")
     jain_mean, jain_min = measures.jain()
+    node_seconds = scenario.servers * (end_s - scenario.counted_from_s)
     return Outcome(
         policy=policy,
         offered=counted,
@@ -116,9 +120,8 @@ def run(policy: str, scenario: Scenario, progress: Callable[[int], None] = lambd
         jain_min=jain_min,
         max_over_mean=measures.max_over_mean(),
         messages_per_call=experiment.messages / counted,
-        datagrams_per_node_s=(experiment.messages + experiment.reports)
-        / scenario.servers
-        / (end_s - scenario.counted_from_s),
+        datagrams_per_node_s=(experiment.messages + experiment.reports) / node_seconds,
+        reports_per_node_s=experiment.reports / node_seconds,
         restart_peak=experiment.restart_peak(),
         needless=measures.needless,
         asks_of_refused=measures.asks_of_refused,
@@ -133,6 +136,9 @@ class _Experiment:
         self._queue = queue
         self._measures = measures
         self._group = group
+        #: whoever claims to be idle and refuses everything has no share of the calls to be even about
+        servers: Sequence[Carrier] = group.servers
+        self._servers = [server for server, slots in zip(servers, scenario.useful, strict=True) if slots]
         self._over = False
         self.messages = 0
         self.reports = 0
@@ -173,7 +179,7 @@ class _Experiment:
 
     def _sample(self) -> None:
         if not self._over:
-            self._measures.sample(self._group.servers)
+            self._measures.sample(self._servers)
             self._queue.at(self._queue.now + 1.0, self._sample)
 
     def _restart(self, server: int) -> None:

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from voipshift.group.reports import LARGE_GROUP, report_interval_s
+from voipshift.group.reports import report_interval_s
 from voipshift.lab.holding import Exponential, Holding
 
 #: The group has to fill first: so many mean holding times are not counted.
 WARM_HOLDING_TIMES = 5
 #: A server accepts at most so many times the calls that end there per second when it is full.
 ACCEPT_RATE = 2.0
-#: How many nodes an attempt may visit, and in a large group.
+#: How many nodes an attempt may visit, and in a large group, from so many servers on.
 HOP_LIMIT = 3
 HOP_LIMIT_LARGE = 5
+LARGE_GROUP = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Scenario:
         """The hop limit."""
         if self.hop_limit is not None:
             return self.hop_limit
-        return HOP_LIMIT_LARGE if self.servers > LARGE_GROUP else HOP_LIMIT
+        return HOP_LIMIT_LARGE if self.servers >= LARGE_GROUP else HOP_LIMIT
 
     def accept_rate(self, slots: int) -> float:
         """The calls per second that a server with that limit accepts."""
