@@ -4,14 +4,17 @@ Eight ``twistd voipshift`` processes of unequal limits (1:2:4) get calls from on
 at random, at 0.9 and at 1.2 times what all of them together can carry.  Arrivals are Poisson, holding times exponential
 with a mean of 10 s.  Printed beside the blocking of the group:
 
-- that of the **pooled group**, one server with all the slots, on the same trace: nobody can refuse fewer calls;
+- that of the **pooled group**, one server with all the slots, on the same trace, and on the arrivals as they were: in
+  the long run nobody can refuse fewer calls;
 - that of **round robin** over the same nodes that shift nothing, on the same arrivals and holding times.
 
 Jain's index is that of the nodes' occupancies, looked at each second from the third holding time on and averaged; 1 is
 even.  It counts from the reports of the group, and from the client's calls for round robin, whose nodes report nothing.
 Calls that are still up after the last arrival are left as they are, so that a run takes as long as its arrivals.  Where
-the machine is too busy for the trace, calls come late, and it is said by how much: with a second more for the same
-calls the group carries more of them, and blocks less than the pooled group on the trace::
+the machine is too busy for the trace, calls come late and more evenly, and fewer have to be refused: that is what the
+arrivals as they were are for.  On one trace the pooled group is no strict bound, either: whoever refuses other calls,
+longer ones perhaps, refuses a few more or less (the lab says how many: 12 groups with the trace of seed 1 at load 1.2
+refuse 630 to 653 calls of 5000, the pooled group 664; with seed 2 642 to 702 and 662)::
 
     python -m bench.balance [--calls 5000] [--slots 80] [--load 0.9 --load 1.2] [--rule even] [--seed 1]
 """
@@ -23,6 +26,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -86,6 +90,8 @@ class Run:
         self.evenness: list[float] = []
         self.hops: dict[int, int] = {}
         self.began = 0.0
+        #: when each call came, since the beginning
+        self.came: list[float] = []
         self.late_s = 0.0
 
     async def perform(self) -> None:
@@ -152,7 +158,9 @@ class Run:
         self.outcomes["answered"] += sum(call.phase is Phase.TALKING for _, call in self.calls)
 
     def _place(self, caller: Caller, number: int) -> None:
-        self.late_s = max(self.late_s, reactor.seconds() - self.began - self.trace.arrivals[number])
+        now = reactor.seconds() - self.began
+        self.came.append(now)
+        self.late_s = max(self.late_s, now - self.trace.arrivals[number])
         entry = self.trace.entries[number] if self.shifts else number % NODES
         uri = SipUri.parse(f"sip:{1000 + number}@{text_of(self.places[entry])}")
         call = caller.place(uri, self.trace.holding_s[number])
@@ -168,6 +176,12 @@ class Run:
         up = Counter(entry for entry, call in self.calls if call.phase in (Phase.TALKING, Phase.HANGING_UP))
         return [up[k] / limit for k, limit in enumerate(self.limits)]
 
+    def pooled(self) -> float:
+        """What the pooled group blocks of the calls as they came."""
+        trace = copy(self.trace)
+        trace.arrivals = self.came
+        return pooled_refusals(trace, self.scenario) / len(trace)
+
     def line(self) -> str:
         """What is printed."""
         calls = len(self.trace)
@@ -178,7 +192,7 @@ class Run:
         return (
             f"{name:12} blocking {self.outcomes['refused'] / calls:7.2%}   Jain {even:.4f}   mean hops {hops:.3f}   "
             f"failed {self.outcomes['failed']}   without an end {calls - sum(self.outcomes.values())}   "
-            f"late by {self.late_s:.1f} s"
+            f"late by {self.late_s:.1f} s, pooled so {self.pooled():.2%}"
         )
 
 
