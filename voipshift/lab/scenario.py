@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from voipshift.balance.rule import SEED
 from voipshift.group.reports import report_interval_s
 from voipshift.lab.holding import Exponential, Holding
 
@@ -13,10 +14,6 @@ from voipshift.lab.holding import Exponential, Holding
 WARM_HOLDING_TIMES = 5
 #: A server accepts at most so many times the calls that end there per second when it is full.
 ACCEPT_RATE = 2.0
-#: How many nodes an attempt may visit, and in a large group, from so many servers on.
-HOP_LIMIT = 3
-HOP_LIMIT_LARGE = 5
-LARGE_GROUP = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +153,7 @@ class Scenario:
     @cached_property
     def hops_allowed(self) -> int:
         """The hop limit."""
-        if self.hop_limit is not None:
-            return self.hop_limit
-        return HOP_LIMIT_LARGE if self.servers >= LARGE_GROUP else HOP_LIMIT
+        return SEED.hops_allowed(self.servers - 1) if self.hop_limit is None else self.hop_limit
 
     def accept_rate(self, slots: int) -> float:
         """The calls per second that a server with that limit accepts."""
