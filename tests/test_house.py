@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -62,8 +63,11 @@ def belongs(module: str, rooms: tuple[str, ...]) -> bool:
     return any(module == room or module.startswith(room + ".") for room in rooms)
 
 
-def imported(source: str) -> Iterator[str]:
-    """Every name that a source imports, dotted, save for type checking: ``from a import b`` is ``a.b``."""
+def imported(source: str, *, annotations: bool = False) -> Iterator[str]:
+    """Every name that a source imports, dotted: ``from a import b`` is ``a.b``.
+
+    :param annotations: what is imported for type checking alone, too
+    """
     waiting: list[ast.AST] = [ast.parse(source)]
     while waiting:
         node = waiting.pop()
@@ -74,7 +78,7 @@ def imported(source: str) -> Iterator[str]:
                 raise AssertionError(f"line {node.lineno}: a relative import")
             yield from (f"{node.module}.{each.name}" for each in node.names)
         elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            waiting.extend(node.orelse)
+            waiting.extend([*node.body, *node.orelse] if annotations else node.orelse)
         else:
             waiting.extend(ast.iter_child_nodes(node))
 
@@ -109,6 +113,41 @@ class ImportTests(SynchronousTestCase):
             broken for file in sorted(PACKAGE.rglob("*.py")) for broken in violations(module_of(file), file.read_text())
         ]
         self.assertEqual(found, [], "\n".join(["", *found]))
+
+
+def needs(sources: dict[str, str]) -> dict[str, set[str]]:
+    """The modules that each module names, in its annotations too."""
+    graph: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        names = [name.removeprefix("voipshift.") for name in imported(source, annotations=True)]
+        named = {name if name in sources else name.rpartition(".")[0] for name in names}
+        graph[module] = named.intersection(sources) - {module}
+    return graph
+
+
+class CircleTests(SynchronousTestCase):
+    """Each file can be read without those that use it."""
+
+    def test_no_file_needs_one_that_needs_it(self) -> None:
+        """By whatever way round, and be it for an annotation."""
+        sources = {module_of(file): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
+        # The servers of the lab, their asking and the network between them are one simulation in three files.
+        graph = needs({module: source for module, source in sources.items() if not belongs(module, ("lab",))})
+        self.assertGreater(len(graph), 100)
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as circle:
+            self.fail(" -> ".join(circle.args[1]))
+
+    def test_a_circle_is_seen(self) -> None:
+        """One over a third file, the last step for an annotation alone."""
+        sources = {
+            "a": "from voipshift import b",
+            "b": "from voipshift.c.d import Something",
+            "c.d": "if TYPE_CHECKING:\n    from voipshift.a import Other",
+        }
+        self.assertEqual(needs(sources), {"a": {"b"}, "b": {"c.d"}, "c.d": {"a"}})
+        self.assertRaises(CycleError, TopologicalSorter(needs(sources)).prepare)
 
 
 class RuleTests(SynchronousTestCase):
