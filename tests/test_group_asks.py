@@ -180,6 +180,22 @@ class Asking(ExchangeTestCase):
         self.assertEqual(b.withdrawn, [f"{1:032x}"])
         self.assertEqual(a.exchange.counts["late_answer"], 1)
 
+    def test_what_an_ask_spends_on_its_way(self) -> None:
+        """It is taken off what is left of the deadline; by the clock of the member, whatever that says."""
+        for skew_s in (0.0, 400.0):
+            a, b = self.pair(skew_s=skew_s)
+            self.network.sent.clear()
+            self.network.lost = lambda source, destination: True
+            a.ask("b", 1.5).addErrback(lambda failure: failure.trap(NoAnswer))
+            self.network.run(0.15)
+            self.network.deliver(self.network.sent[0][0], a.address, b.address)
+            self.assertApproximates(b.considered[0][2], 1.35, 0.005)
+            self.network.lost = lambda source, destination: False
+            self.network.run(10)
+            for node in (a, b):
+                node.exchange.stop()
+            self.network.nodes.clear()
+
     def test_withdraw_overtakes_its_ask(self) -> None:
         """An Ask that comes after its Withdraw is not considered."""
         a, b = self.pair()
