@@ -111,6 +111,24 @@ class Asking(ExchangeTestCase):
         self.assertEqual(b.leases, 1)
         self.assertEqual((a.exchange._withdrawals._withdrawals, b.withdrawn), ({}, []))
 
+    def test_round_trip(self) -> None:
+        """Measured by an ask that was sent once; of one that was repeated nobody knows which was answered (Karn)."""
+        a, _ = self.pair()
+        peer = a.exchange._peers.member("b")
+        assert peer is not None
+        peer.round_trip_s = 0.0
+        answer = a.ask("b")
+        self.network.run(0.01)
+        self.successResultOf(answer)
+        self.assertApproximates(peer.round_trip_s, 0.002, 1e-6)
+        self.network.lost = lambda source, destination: True
+        answer = a.ask("b")
+        self.network.run(0.04)
+        self.network.lost = lambda source, destination: False
+        self.network.run(0.1)
+        self.successResultOf(answer)
+        self.assertApproximates(peer.round_trip_s, 0.002, 1e-6)
+
     def test_duplicated_datagrams(self) -> None:
         """A duplicate of an Answer takes nothing back."""
         a, b = self.pair()
