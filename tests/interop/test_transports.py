@@ -76,6 +76,45 @@ class SippTcpTests(InteropTestCase):
         await gateway.succeeds()
 
 
+class SippIpv6Tests(InteropTestCase):
+    """200 calls by IPv6, to a gateway that has IPv4 alone."""
+
+    needs = ("sipp",)
+
+    async def completed_over_ipv6(self, transport: str) -> None:
+        """Let all calls be made; each is sent to the IPv6 address of the member that takes it."""
+        base_port = free_ports()
+        settings = []
+        for number, name in enumerate(NAMES):
+            port = base_port + PORTS_PER_NODE * number
+            places = [("udp", f"[::1]:{port}"), ("tcp", f"[::1]:{port}"), ("udp", f"{LOOPBACK}:{port}")]
+            listen = ", ".join(f'{{ transport = "{each}", address = "{place}" }}' for each, place in places)
+            settings.append(f"{name}.sip.listen=[{listen}]")
+        limits = {"primary": 5, "member1": 150, "member2": 150}
+        group = await serve(self, base_port, limits, *settings)
+        scenario = (SCENARIOS / "caller.xml").read_text().replace("@([^:;]+):", r"@(\[[^]]+\]):")
+        scenario = scenario.replace('host="[$host]"', 'host="::1"')
+        scenario = scenario.replace("IN IP4 [local_ip]", "IN IP6 ::1")  # elsewhere it has brackets
+        if transport == "tn":
+            scenario = scenario.replace('protocol="udp"', 'protocol="tcp"')
+        (self.folder / "caller.xml").write_text(scenario)
+        words = ["-sf", "caller.xml", "-t", transport, "-s", "1234", "-m", str(CALLS), "-r", str(RATE), "-i", "[::1]"]
+        words += ["-p", str(group.client[1]), "-max_socket", "500", "-nostdin", "-trace_logs"]
+        words += ["-log_file", "caller.log", "-trace_err", "-error_file", "errors.log"]
+        await self.run_program("sipp", *words, f"[::1]:{base_port}").succeeds(patience_s=40.0)
+        fates = Fates((self.folder / "caller.log").read_text())
+        self.assertEqual(fates.completed, set(range(1, CALLS + 1)))
+        self.assertGreater(len(fates.redirected), CALLS / 2)
+
+    async def test_over_udp(self) -> None:
+        """Each end comes back by a Record-Route of its own kind."""
+        await self.completed_over_ipv6("u1")
+
+    async def test_over_tcp(self) -> None:
+        """By a connection each."""
+        await self.completed_over_ipv6("tn")
+
+
 class BaresipTransportTests(InteropTestCase):
     """One call of a telephone, redirected once, answered by the gateway over UDP and ended by the telephone."""
 
