@@ -201,3 +201,17 @@ class RedirectTests(SipNetTestCase):
             else:
                 self.assertIn("lease=" + "0" * 32, member.asked("INVITE").uri)
         self.assertEqual((self.phone.words(), PHONE), ([], self.phone.address))
+
+    def test_a_stranger_is_told_once(self) -> None:
+        """A forged source gets one 302, and one more for each request; a trusted one gets it until its ACK."""
+        for trusted, words in (((), ["302 INVITE"] * 2), ((ip_network(PHONE[0]),), ["302 INVITE"] * 5)):
+            node = self.node(HERE, name=f"n{len(trusted)}", limit=0, trusted=trusted)
+            asks = self.introduce(node)
+            invite = self.phone.request("INVITE", "sip:100@192.0.2.1", call_id=f"c{len(trusted)}")
+            self.phone.say(invite, HERE)
+            asks.sent[-1].answer.callback(Acceptance(NodeIdentity("member", {"sip/udp": MEMBER}), "0" * 32, (), 1))
+            self.network.advance(3.6)
+            self.phone.say(invite, HERE)
+            self.assertEqual(self.phone.words(), words)
+            self.nodes.remove(node)
+            node.stopService()

@@ -1,8 +1,8 @@
 """The final responses that a node gives by itself, as user agent server and redirect server (RFC 3261 section 8.2).
 
-A refusal is not repeated unless the client asks again, and says when to come back only to the client itself.  To a
-stranger whose request is short nothing is said that could be left out (:mod:`voipshift.sip.gain`).  No socket and no
-clock in here.
+A refusal, and a stranger's redirection, is not repeated unless the client asks again: a forged source gets it once.
+When to come back is told only to the client itself.  To a stranger whose request is short nothing is said that could
+be left out (:mod:`voipshift.sip.gain`).  No socket and no clock in here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from voipshift.sip.gain import fitting
+from voipshift.sip.gain import UNBOUNDED, fitting
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
 
@@ -62,7 +62,7 @@ class Answers:
             response = fitting(transaction, status, reason, self._tag(request), fields)
         else:
             response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
-        if status < 400:
+        if status < 300 or (status in REDIRECTIONS and transaction.most >= UNBOUNDED):
             self._respond(transaction, response)
         else:
             self._refuse(transaction, response)
