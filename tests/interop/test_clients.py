@@ -118,7 +118,7 @@ class DirectTests(CallersCase):
         )]  # fmt: skip
         shown = ["-Y", "sip.Status-Code == 302", "-T", "fields", "-e", "udp.srcport", "-e", "sip.contact.uri"]
         capture = self.run_program("tshark", "-l", "-i", "lo", "-f", f"udp dst port {port}", *decode, *shown)
-        await capture.says("Capturing on")
+        await capture.says("Capture started")
         fates = await self.completed(group, SCENARIO.read_text())
         self.assertEqual(len(fates.redirected), CALLS)
         told = r"(?m)^(\d+)\tsip:1234@127\.0\.0\.1:(\d+);lease="
