@@ -70,6 +70,14 @@ class RecordStoreTests:
         store.write([CALL._replace(code=500), REFUSED])
         self.assertEqual(store.recent(0.0, 10), [REFUSED, CALL])
 
+    def test_a_call_that_was_shifted_ends_otherwise(self: Any) -> None:
+        """The member was not there: the later record of the node takes the earlier one's place, and keeps it."""
+        store = self.store()
+        carried = CALL._replace(node=SHIFTED.node, accepted=SHIFTED.node)
+        for batch in ([SHIFTED], [SHIFTED, carried], [SHIFTED, carried]):
+            store.write(batch)
+        self.assertEqual(store.recent(0.0, 10), [carried])
+
     def test_one_line_per_call(self: Any) -> None:
         """Of a shifted call the record of who took it; the entry's where there is no other."""
         store = self.store()

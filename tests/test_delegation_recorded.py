@@ -66,13 +66,13 @@ class RecordedTests(DelegationTestCase):
         self.assertEqual([each.code for each in self.kept], [487])
 
     def test_what_is_placed_again(self) -> None:
-        """It has a record for each time, and the second one says why there was a second time."""
+        """It has a record for each time, and the second one, which takes the first one's place, says why."""
         self.calls = 2
         self.hear(said("b", 0.5))
         placed = self.recorded.place(ATTEMPT)
         self.asks.sent[0].answer.callback(accepted_by(self.asks.sent[0].path[0], said("b", 0.6)))
         visited = self.recorded.unreached(self.successResultOf(placed), ATTEMPT.id)
-        self.failureResultOf(self.recorded.place(ATTEMPT._replace(id=b"\x08" * 16), visited), Refused)
-        told = [(each.attempt[:2], each.code, [(load.node, load.reason) for load in each.path]) for each in self.kept]
-        self.assertEqual(told[0][:2], ("07", 302))
-        self.assertEqual(told[1], ("08", 503, [("b", Reason.SILENT), ("a", Reason.NOBODY_TO_ASK)]))
+        self.failureResultOf(self.recorded.place(ATTEMPT, visited), Refused)
+        told = [(each.attempt, each.code, [(load.node, load.reason) for load in each.path]) for each in self.kept]
+        self.assertEqual(told[0][:2], ("07" * 16, 302))
+        self.assertEqual(told[1], ("07" * 16, 503, [("b", Reason.SILENT), ("a", Reason.NOBODY_TO_ASK)]))

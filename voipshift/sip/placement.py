@@ -254,12 +254,8 @@ class Placement:
     def _place_again(
         self, acceptance: Acceptance, invite: ServerTransaction, attempt: CallAttempt, callee: str
     ) -> None:
-        """The INVITE was passed on, and the member that had accepted is not there: another one is looked for.
-
-        It is another attempt to the group and has a name of its own, for the first one has its record already.
-        """
+        """The INVITE was passed on, and the member that had accepted is not there: another one is looked for."""
         visited = self._delegation.unreached(acceptance, attempt.id)
-        attempt = attempt._replace(id=self._octets(16))
         self._wait(self._delegation.place(attempt, visited), invite, attempt, callee)
 
     def _carry(self, places: Places, invite: ServerTransaction, target: str, lease: str, hops: int) -> None:

@@ -1,8 +1,10 @@
 """A call's record as a row of the table ``calls``, which is the same in every database; and what is asked of it.
 
 ``attempt`` and ``node`` are the key, and a row that is there already is left alone: a batch whose commit was in doubt
-is written once more without harm.  Times are seconds since 1970, ``path`` is JSON.  Every statement is understood by
-SQLite and by PostgreSQL; what differs is how a parameter is marked.
+is written once more without harm.  Only a call that was shifted may end otherwise after all, where the member was not
+there when the client was brought to it: the later record takes the place of the earlier one.  Times are seconds since
+1970, ``path`` is JSON.  Every statement is understood by SQLite and by PostgreSQL; what differs is how a parameter is
+marked.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ _COLUMNS = (
     "ended, duration_s, code, octets"
 )
 _WIDTH = _COLUMNS.count(",") + 1
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[2:])
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS calls (
@@ -36,7 +39,7 @@ class RecordStore(Protocol):
     """Where records are kept.  Each method may wait for the disk, and raises whatever the database does."""
 
     def write(self, records: Sequence[Record]) -> None:
-        """Keep all of them, or none; those that are there already stay as they are."""
+        """Keep all of them, or none; those that are there already stay as they are, but for calls that were shifted."""
         ...
 
     def prune(self, before: float, most: int) -> int:
@@ -80,7 +83,8 @@ class Statements(NamedTuple):
         marks = ", ".join([mark] * _WIDTH)
         carried = "SELECT 1 FROM calls AS other WHERE other.attempt = calls.attempt AND other.node = calls.accepted"
         return cls(
-            insert=f"INSERT INTO calls ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (attempt, node) DO NOTHING",
+            insert=f"INSERT INTO calls ({_COLUMNS}) VALUES ({marks}) ON CONFLICT (attempt, node) DO UPDATE SET "
+            f"{_REPLACED} WHERE calls.code = {SHIFTED}",
             prune="DELETE FROM calls WHERE (attempt, node) IN "
             f"(SELECT attempt, node FROM calls WHERE ended < {mark} ORDER BY ended LIMIT {mark})",
             recent=f"SELECT {_COLUMNS} FROM calls WHERE ended >= {mark} "
