@@ -27,7 +27,7 @@ from voipshift.h323.admission import AdmissionConfirm, AdmissionReject, Admissio
 from voipshift.h323.definitions import RAS_MESSAGE
 from voipshift.h323.ras import NotUnderstood, decode, encode
 from voipshift.h323.registration import GatekeeperReject, Refusal, RegistrationReject, RegistrationRequest
-from voipshift.h323.resources import CallCapacity
+from voipshift.h323.resources import CallCapacity, ResourcesAvailableIndicate
 from voipshift.h323.uuie import PROTOCOL
 
 #: Messages as tshark reads them.
@@ -141,6 +141,7 @@ class MessageTests(SynchronousTestCase):
             DisengageRequest(1, "1", CONFERENCE, 1, "noSuchReason"),
             AdmissionReject(1, "routeCallToSCN"),
             AdmissionConfirm(1, 1280, "gatekeeperRouted", ("example.com", 1720)),
+            ResourcesAvailableIndicate(1, PROTOCOL, "1", True, ("nonStandardData",)),
         ):
             self.assertRaises(ProtocolViolation, encode, message)
 

@@ -75,6 +75,8 @@ class SequenceType(Type):
         writer.bits(present, self._preamble)
         for name, kind, bit in self._components:
             if not bit or present & bit:
+                if name not in value:
+                    raise ProtocolViolation(f"PER: {name} is missing")
                 kind.write(writer, value[name])
         if added:
             self._write_additions(writer, added, there.known if there is not None else len(self._additions))
