@@ -51,6 +51,19 @@ class CarriedTests(LadderTestCase):
         self.assertEqual(gateway.heard, [signalling.with_reference(FACILITY, reference)])
         phone.hang_up()
 
+    def test_call_reference_zero(self) -> None:
+        """Is carried as any other: Asterisk's chan_ooh323 draws its first one from a hundred, 0 among them."""
+        phone = self.phone()
+        phone.say(signalling.with_reference(SETUP_OCTETS, 0))
+        (gateway,) = self.gateways
+        reference = self.reference(gateway)
+        self.assertGreater(reference, 0)
+        gateway.say(signalling.with_reference(ALERTING, reference))
+        (told,) = phone.told()
+        self.assertEqual((told.message.call_reference, told.message.from_destination), (0, True))
+        phone.say(signalling.with_reference(release(), 0))
+        self.assertEqual((words(gateway.told()), len(self.table)), (["SETUP", "RELEASE_COMPLETE"], 0))
+
     def test_either_side_releases(self) -> None:
         """RELEASE COMPLETE reaches the other side, and the call is out of the table."""
         for by_phone in (True, False):
