@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha1
+from hmac import digest
 
 from voipshift.h323 import q931, ras, signalling, uuie
 from voipshift.h323.addresses import Alias, AlternateGatekeeper, EndpointType, alias_of
@@ -173,6 +175,19 @@ RAS_MESSAGES: tuple[ras.Message, ...] = (
 HASHED = HashedToken(2, 1700000000, 7, "primary", "1", bytes(range(1, 13)))
 #: The same messages, signed.
 SIGNED_MESSAGES: tuple[ras.Message, ...] = tuple(replace(message, crypto_tokens=(HASHED,)) for message in RAS_MESSAGES)
+
+#: In place of a MAC, until there is one.
+MARKER = bytes.fromhex("8f3c1d7a52e6b94081f7c25d")
+
+
+def sign(
+    message: ras.Message, password: str, sender: str, number: int = 1, receiver: str = "one", at: int = 1700000000
+) -> bytes:
+    """A message as a terminal signs it: HMAC-SHA1 under the SHA-1 of the password, over all with zeros in its place."""
+    octets = ras.encode(replace(message, crypto_tokens=(HashedToken(2, at, number, receiver, sender, MARKER),)))
+    zeroed = octets.replace(MARKER, bytes(12))
+    return octets.replace(MARKER, digest(sha1(password.encode()).digest(), zeroed, "sha1")[:12])
+
 
 #: A request to connect with all that a terminal may say.
 SETUP = uuie.Setup(

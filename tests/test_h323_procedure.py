@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.h323_ladder import LadderTestCase, words
-from tests.h323_messages import ALIASES, CONFERENCE, PHONE, SETUP, signal
+from tests.h323_messages import ALIASES, CONFERENCE, MARKER, PHONE, SETUP, sign, signal
 from tests.h323net import STRANGER, WALL
 from tests.h323ras import RasTestCase
 from voipshift.h323 import q931, ras
@@ -34,15 +34,7 @@ from voipshift.h323.registration import (
 )
 
 ALICE = (alias_of("alice"),)
-MARKER = bytes.fromhex("8f3c1d7a52e6b94081f7c25d")
 NOW = int(WALL)
-
-
-def sign(message: ras.Message, password: str, sender: str, number: int = 1, receiver: str = "one") -> bytes:
-    """A message as a terminal signs it: HMAC-SHA1 under the SHA-1 of the password, over all with zeros in its place."""
-    octets = ras.encode(replace(message, crypto_tokens=(HashedToken(2, NOW, number, receiver, sender, MARKER),)))
-    zeroed = octets.replace(MARKER, bytes(12))
-    return octets.replace(MARKER, digest(sha1(password.encode()).digest(), zeroed, "sha1")[:12])
 
 
 class TokenTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import DatagramProtocol
 
-from tests.h323_messages import CALL, CONFERENCE, TERMINAL
+from tests.h323_messages import CALL, CONFERENCE, TERMINAL, sign
 from tests.interop.group import CLIENT_OFFSET, Group, free_ports, serve
 from tests.interop.program import PATIENCE_S
 from tests.interop.tshark import UDP, TsharkTestCase, packet
@@ -71,8 +71,12 @@ class Speaker(DatagramProtocol):
 
     def ask(self, request: ras.Message, node: Address) -> Deferred[Heard]:
         """The next thing that is heard after a request."""
+        return self.ask_octets(ras.encode(request), node)
+
+    def ask_octets(self, request: bytes, node: Address) -> Deferred[Heard]:
+        """The same, of a request as it is."""
         assert self.transport is not None
-        self.transport.write(ras.encode(request), node)
+        self.transport.write(request, node)
         return self.hear()
 
     def hear(self) -> Deferred[Heard]:
@@ -226,6 +230,30 @@ class RasTests(TsharkTestCase):
         assert isinstance(admitted, AdmissionConfirm), admitted
         assert admitted.dest_call_signal_address is not None
         self.assertEqual(admitted.dest_call_signal_address, self.door("accept", 1))
+        self.assertEqual(await self.call("91", admitted.dest_call_signal_address), (Outcome.COMPLETED, 0))
+        self.judge()
+
+    async def test_a_user_who_signs(self) -> None:
+        """By procedure I of H.235.1: answers are signed likewise, and tshark reads them; a call is shifted."""
+        users = {("alice", "voipshift"): Secrets.of("alice", "voipshift", "wonder land", itself=True)}
+        userfile.write(str(self.folder / "users"), users)
+        await self.start("access.trusted=[]", "access.open=false", f'access.users="{self.folder}/users"')
+        place, _ = self.terminal()
+        phone, ras_door = self.speaker(), self.door("ras")
+
+        async def say(message: ras.Message, sender: str) -> Heard:
+            octets = sign(message, "wonder land", sender, message.request_seq_num, "primary", int(time.time()))
+            heard = await phone.ask_octets(octets, ras_door)
+            tokens: Any = getattr(heard, "crypto_tokens", ())
+            self.assertEqual(len(tokens), 1, heard)
+            self.assertTrue(tokens[0].proves("wonder land", phone.octets[-1]))
+            return heard
+
+        confirmed = await say(self.rrq(place, "alice"), "alice")
+        assert isinstance(confirmed, RegistrationConfirm), confirmed
+        identifier = confirmed.endpoint_identifier
+        admitted = await say(self.arq(identifier, "91"), identifier)
+        assert isinstance(admitted, AdmissionConfirm) and admitted.dest_call_signal_address is not None, admitted
         self.assertEqual(await self.call("91", admitted.dest_call_signal_address), (Outcome.COMPLETED, 0))
         self.judge()
 
