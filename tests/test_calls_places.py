@@ -12,6 +12,7 @@ from voipshift.calls.gateways import MAX_PER_GATEWAY, Gateways
 from voipshift.calls.numbering import Numbering
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.locate import Place, Try
+from voipshift.sip.message import request
 
 A, B = (("192.0.2.1", 5060), ("192.0.2.2", 5060))
 CARRIER = ("carrier.test", 0)
@@ -57,11 +58,11 @@ class GatewaysTestCase(SynchronousTestCase):
 
     def uris(self, gateways: Gateways, uri: str) -> list[str | None]:
         """The Request-URIs of the tries of a call."""
-        return [group[0].uri for group in gateways.targets(uri)]
+        return [group[0].uri for group in gateways.targets(request("INVITE", uri, ()))]
 
     def refused(self, gateways: Gateways, uri: str) -> int:
         """The status that refuses a call."""
-        error = self.assertRaises(ProtocolViolation, gateways.targets, uri)
+        error = self.assertRaises(ProtocolViolation, gateways.targets, request("INVITE", uri, ()))
         assert isinstance(error, ProtocolViolation)
         return error.status
 
@@ -144,7 +145,7 @@ class NameTest(GatewaysTestCase):
         """Of one with many addresses a few are tried."""
         self.names.tries[self.PLACE] = self.found
         here = self.gateways(Gateway(CARRIER), Gateway(A), *(Gateway(("192.0.2.9", port)) for port in range(1, 9)))
-        hosts = [group[0].address[0] for group in here.targets("sip:1@x")]
+        hosts = [group[0].address[0] for group in here.targets(request("INVITE", "sip:1@x", ()))]
         self.assertEqual(hosts[: MAX_PER_GATEWAY + 1], [*(f"192.0.2.{number}" for number in range(10, 14)), A[0]])
         self.assertEqual(len(hosts), MAX_TRIES)
 
@@ -153,26 +154,26 @@ class NameTest(GatewaysTestCase):
         self.names.tries[self.PLACE] = self.found[:2]
         self.watch.down = {self.found[0]}
         here = self.gateways(Gateway(CARRIER), Gateway(A))
-        hosts = [group[0].address[0] for group in here.targets("sip:1@x")]
+        hosts = [group[0].address[0] for group in here.targets(request("INVITE", "sip:1@x", ()))]
         self.assertEqual(hosts, ["192.0.2.11", A[0], "192.0.2.10"])
 
     def test_a_name_that_leads_nowhere(self) -> None:
         """500 where there is nobody else."""
         self.names.tries[self.PLACE] = ()
         self.assertEqual(self.refused(self.gateways(Gateway(CARRIER)), "sip:1@x"), 500)
-        self.assertEqual(len(self.gateways(Gateway(CARRIER), Gateway(A)).targets("sip:1@x")), 1)
+        self.assertEqual(len(self.gateways(Gateway(CARRIER), Gateway(A)).targets(request("INVITE", "sip:1@x", ()))), 1)
 
     def test_where_it_is_now(self) -> None:
         """Requests of dialogs may go to the addresses that it had last, and to those by configuration."""
         here = self.gateways(Gateway(CARRIER, overload_control=False), Gateway(A))
         self.names.tries[self.PLACE] = self.found[:1]
         self.assertNotIn(("192.0.2.10", 5060), here)
-        here.targets("sip:1@x")
+        here.targets(request("INVITE", "sip:1@x", ()))
         self.assertIn(("192.0.2.10", 5060), here)
         self.assertIn(A, here)
         self.assertNotIn(B, here)
         self.assertEqual(here.hosts, {"192.0.2.10", A[0]})
         self.assertEqual([here.is_controlled(each) for each in (A, ("192.0.2.10", 5060))], [True, False])
         self.names.tries[self.PLACE] = self.found[1:2]
-        here.targets("sip:1@x")
+        here.targets(request("INVITE", "sip:1@x", ()))
         self.assertEqual(here.hosts, {"192.0.2.11", A[0]})

@@ -233,7 +233,7 @@ def looks(message: Request | Response) -> list[Callable[[], Any]]:
         lambda: [str(via) for via in message.vias],
         lambda: (message.from_uri, message.from_tag, message.from_),
         lambda: (message.to_tag, message.to),
-        lambda: (message.call_id, message.cseq),
+        lambda: (message.call_id, message.cseq, message.identity),
         lambda: [(message.get(name), message.has(name), message.values(name)) for name in NAMES],
         lambda: message.copy().octets(),
         lambda: (message.fields, message.body, message.octets()),

@@ -16,7 +16,6 @@ forwarded.  Pure; timers and transactions are its proxy's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 from typing import NamedTuple, Protocol
 
 from voipshift.calls.best import Best
@@ -38,12 +37,8 @@ TRY_NEXT = frozenset((408, 503))
 #: States of an INVITE's transaction in which a 2xx is none of its business any more.
 _REFUSED = frozenset((InviteServer.COMPLETED, InviteServer.CONFIRMED, InviteServer.TERMINATED))
 
-
-class Timer(Enum):
-    """The timers of a branch."""
-
-    SILENCE = "silence"
-    C = "C"
+#: A timer of a branch, beside timer C: for :data:`SILENCE_S` nothing has come.
+SILENCE = "silence"
 
 
 class Core(Protocol):
@@ -55,7 +50,7 @@ class Core(Protocol):
     def cancel(self, client: ClientTransaction) -> None: ...
     def heard(self, client: ClientTransaction, response: Response) -> None: ...
     def tag(self, request: Request) -> str: ...
-    def start(self, branch: Branch, timer: Timer, duration_s: float) -> None: ...
+    def start(self, branch: Branch, timer: str, duration_s: float) -> None: ...
     def stop(self, branch: Branch) -> None: ...
     def progressed(self, branch: Branch, response: Response) -> None: ...
     def succeeded(self, branch: Branch, response: Response) -> None: ...
@@ -166,7 +161,7 @@ class ResponseContext:
             branch.client = self._core.attempt(branch, request)
             # Timer C would run from now on, too; but until the first response timer B is before it.
             if not patient and branch in self._pending:
-                self._core.start(branch, Timer.SILENCE, SILENCE_S)
+                self._core.start(branch, SILENCE, SILENCE_S)
 
     def received(self, branch: Branch, response: Response) -> None:
         """A response of one of the branches."""
@@ -188,13 +183,13 @@ class ResponseContext:
                 self._core.silent(branch)
             self._fell_through(branch, self._response(408))
 
-    def due(self, branch: Branch, timer: Timer) -> None:
+    def due(self, branch: Branch, timer: str) -> None:
         """One of the timers has run out."""
         if branch not in self._pending:
             return
-        if branch.target.gateway and timer is Timer.SILENCE:
+        if branch.target.gateway and timer == SILENCE:
             self._core.silent(branch)
-        if timer is Timer.C:
+        if timer == "C":
             self._cancel(branch)
         elif self._stopped:
             self._fell_through(branch, self._response(487))
@@ -219,7 +214,7 @@ class ResponseContext:
         branch.silent = False
         self._core.stop(branch)
         if self.is_invite:
-            self._core.start(branch, Timer.C, TIMER_C)
+            self._core.start(branch, "C", TIMER_C)
         if response.status > 100 and (self._best is None or self._best.response.status < 600):
             self._core.progressed(branch, response)
             self._core.respond(self.server, response)
@@ -295,7 +290,7 @@ class ResponseContext:
             if branch.client is None:
                 self._pending.remove(branch)
             elif branch.client.state is InviteClient.CALLING:
-                self._core.start(branch, Timer.SILENCE, SILENCE_S)
+                self._core.start(branch, SILENCE, SILENCE_S)
 
     def _cancel(self, branch: Branch) -> None:
         if branch.client is not None and self.is_invite:

@@ -18,7 +18,7 @@ from voipshift.calls.watch import Watch
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.locate import Place, Try
-from voipshift.sip.message import Response
+from voipshift.sip.message import Request, Response
 from voipshift.sip.uri import SipUri, is_ip_address, scheme_of, unescape, write_host
 
 #: Addresses of one gateway that are tried for one call, so that the next gateway has its chance.
@@ -69,7 +69,7 @@ class Gateways:
         if not self._has_names:
             return None
         try:
-            _, wanted, _ = _called(uri)
+            _, wanted, _ = _called(uri, None if scheme_of(uri) == "tel" else SipUri.parse(uri))
         except ProtocolViolation:
             return None
         secure = _is_secure(uri)
@@ -119,13 +119,14 @@ class Gateways:
         found.sort(key=self._watch.is_down)
         return [(Target(each.address, transport=each.transport, gateway=True),) for each in found]
 
-    def targets(self, uri: str) -> list[tuple[Target]]:
+    def targets(self, request: Request) -> list[tuple[Target]]:
         """Where a call for a Request-URI is tried, one after the other.
 
         :raises ProtocolViolation: 404, no gateway takes the number; 480, it is ``sips:`` and none has TLS (RFC 5630
             section 3); 500, the gateways' names lead nowhere
         """
-        user, wanted, phone = _called(uri)
+        uri, said = request.uri, request.target
+        user, wanted, phone = _called(uri, said if isinstance(said, SipUri) else None)
         number = self._plan.number(wanted)
         route = self._plan.route(number)
         if not route:
@@ -215,13 +216,15 @@ def _is_secure(uri: str) -> bool:
     return uri[:5].lower() == "sips:"
 
 
-def _called(uri: str) -> tuple[str, str, bool]:
-    """The user part of a Request-URI, what was dialled, and whether it is said to be a telephone number."""
-    if scheme_of(uri) == "tel":
+def _called(uri: str, said: SipUri | None) -> tuple[str, str, bool]:
+    """The user part of a Request-URI, what was dialled, and whether it is said to be a telephone number.
+
+    :param said: what it says; None for a ``tel:`` URI
+    """
+    if said is None:
         return uri[4:].partition(";")[0], uri[4:], True
-    parsed = SipUri.parse(uri)
-    user = parsed.user or ""
-    return user, unescape(user), (parsed.parameters.get("user") or "").lower() == "phone"
+    user = said.user or ""
+    return user, unescape(user), (said.parameters.get("user") or "").lower() == "phone"
 
 
 def _at_gateway(gateway: Gateway, user: str, phone: bool, secure: bool) -> str:

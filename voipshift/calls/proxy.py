@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from voipshift.calls.breadth import breadth_of
-from voipshift.calls.context import Branch, Errand, ResponseContext, Timer
+from voipshift.calls.context import Branch, Errand, ResponseContext
 from voipshift.calls.dialogs import Dialogs
 from voipshift.calls.ends import admit, caller_of, is_behind_nat
 from voipshift.calls.gateways import Gateways
@@ -299,7 +299,7 @@ class Proxy:
     def due(self, now: float) -> None:
         """Work off every timer that has run out."""
         for branch, timer in self._timers.due(now):
-            branch.context.due(branch, Timer(timer))
+            branch.context.due(branch, timer)
 
     # What a response context needs.
 
@@ -343,9 +343,9 @@ class Proxy:
         """Send a 2xx that comes after another final response: that response's transaction has no use for it."""
         self._send(response.octets(), server.destination)
 
-    def start(self, branch: Branch, timer: Timer, duration_s: float) -> None:
+    def start(self, branch: Branch, timer: str, duration_s: float) -> None:
         """Start a timer of a branch."""
-        self._timers.start(branch, timer.value, duration_s, self._now())
+        self._timers.start(branch, timer, duration_s, self._now())
 
     def stop(self, branch: Branch) -> None:
         """Stop all timers of a branch."""
@@ -365,7 +365,7 @@ class Proxy:
         routed = self._routed(request)
         if routed is not None:
             return request, routed
-        return request, places or self._thinning.passing(server, self._gateways.targets(target))
+        return request, places or self._thinning.passing(server, self._gateways.targets(request))
 
     def _routed(self, request: Request) -> Groups | None:
         """Where a Route leads to that is not this node's; None without one.
@@ -377,7 +377,7 @@ class Proxy:
 
     def _record(self, server: ServerTransaction, request: Request, groups: Groups, dialogs: Dialogs) -> None:
         """Stay in the route of the dialogs that a request opens, and let their requests go to those who are named."""
-        dialogs.admit(*(each.address for group in groups for each in group))
+        dialogs.admit(*[each.address for group in groups for each in group])
         admit(dialogs, request)
         request.prepend("Record-Route", self._listeners.record(server.source.listener, secure=_is_secure(request)))
 

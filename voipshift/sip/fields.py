@@ -70,6 +70,11 @@ class Message:
         return self._cseq
 
     @property
+    def identity(self) -> tuple[str, str | None, str | None, int, str]:
+        """Call-ID, tags of From and To, CSeq: what no proxy changes."""
+        return self.call_id, self.from_tag, self.to_tag, *self.cseq
+
+    @property
     def via(self) -> Via:
         """The top Via."""
         if self._via is None:

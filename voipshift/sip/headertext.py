@@ -101,7 +101,11 @@ class HeaderText(Message):
         while place >= 0:
             place += len(beginning)
             end = lines.index("\r\n", place)
-            found += split_values(lines[place:end].strip(" \t"))
+            value = lines[place:end].strip(" \t")
+            if "," in value:
+                found += split_values(value)
+            else:
+                found.append(value)
             place = lines.find(beginning, end)
         return found
 
@@ -127,9 +131,8 @@ class HeaderText(Message):
 
     @property
     def cseq(self) -> tuple[int, str]:
-        if self._cseq is None and self._match is not None:
-            self._cseq = int(self._match["number"]), self._match["of"]
-        return super().cseq
+        match = self._match
+        return super().cseq if match is None else (int(match["number"]), match["of"])
 
     @property
     def from_tag(self) -> str | None:
@@ -138,6 +141,13 @@ class HeaderText(Message):
     @property
     def to_tag(self) -> str | None:
         return super().to_tag if self._match is None else self._match["to_tag"]
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None, int, str]:
+        if self._match is None:
+            return super().identity
+        call_id, from_tag, to_tag, number, method = self._match.group("call_id", "from_tag", "to_tag", "number", "of")
+        return call_id, from_tag, to_tag, int(number), method
 
     # How they are changed.
 

@@ -56,6 +56,12 @@ class Listeners:
             f"SIP/2.0/{each.transport.upper()} {host_port(each.place)}{';alias' if each.transport == 'tls' else ''}"
             for each in listeners
         )
+        # By whether the request's own URI is a ``sips:`` (RFC 5630 section 5.1).
+        self._records = {
+            secure: tuple(f"<{_uri(each.transport, each.place, '', secure=secure)};lr>" for each in listeners)
+            for secure in (False, True)
+        }
+        self._is_udp = not any(self.reliable)
         self._way: dict[tuple[str, bool], int] = {}
         for number, each in enumerate(listeners):
             self._way.setdefault((each.transport, ":" in each.place[0]), number)
@@ -88,7 +94,7 @@ class Listeners:
 
         :param secure: the request's own URI is a ``sips:`` (RFC 5630 section 5.1)
         """
-        return f"<{_uri(self._transports[listener], self.places[listener], '', secure=secure)};lr>"
+        return self._records[secure][listener]
 
     def contact(self, listener: int, place: Address, user: str, *, secure: bool) -> str:
         """The URI of somebody at a place that is reached as this listener is, ours or a member's."""
@@ -113,7 +119,7 @@ class Listeners:
 
     def way(self, request: Request, address: Address, nearest: int) -> Hop:
         """The way of a request to an address: by the transport that its next URI asks for."""
-        return self.towards(address, transport_to(request) if any(self.reliable) else "udp", nearest)
+        return self.towards(address, "udp" if self._is_udp else transport_to(request), nearest)
 
     def larger(self, hop: Hop) -> Hop | None:
         """The way to the same address for what is too large for a datagram (18.1.1); None where there is none."""

@@ -64,9 +64,10 @@ class Request(Message):
     """A request.
 
     :ivar method: as it was written; methods are told apart by case
+    :ivar uri: the Request-URI as it was written; may be changed
     """
 
-    __slots__ = ("_target", "_uri", "method")
+    __slots__ = ("_target", "_target_uri", "method", "uri")
 
     def __init__(
         self, method: str, uri: str, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None
@@ -74,16 +75,9 @@ class Request(Message):
         super().__init__(fields, body, first)
         self.method = method
         self.uri = uri
-
-    @property
-    def uri(self) -> str:
-        """The Request-URI as it was written; may be changed."""
-        return self._uri
-
-    @uri.setter
-    def uri(self, uri: str) -> None:
-        self._uri = uri
+        #: What a Request-URI says, and which one.
         self._target: SipUri | TelUri | re.Match[str] | None = None
+        self._target_uri = uri
 
     @property
     def target(self) -> SipUri | TelUri:
@@ -91,12 +85,13 @@ class Request(Message):
 
         :raises ProtocolViolation: when it is neither a sip, a sips nor a tel URI
         """
+        uri = self.uri
         known = self._target
-        if known is None:
-            known = TelUri.parse(self._uri) if scheme_of(self._uri) == "tel" else SipUri.parse(self._uri)
+        if known is None or uri != self._target_uri:
+            known = TelUri.parse(uri) if scheme_of(uri) == "tel" else SipUri.parse(uri)
         elif isinstance(known, re.Match):
             known = SipUri.of(known)
-        self._target = known
+        self._target, self._target_uri = known, uri
         return known
 
     @property
@@ -122,8 +117,8 @@ class Request(Message):
 
     def copy(self) -> Request:
         """The same request, to be changed."""
-        copied = self._copy_to(Request(self.method, self._uri, []))
-        copied._target = self._target
+        copied = self._copy_to(Request(self.method, self.uri, []))
+        copied._target, copied._target_uri = self._target, self._target_uri
         return copied
 
     def stamp(self, host: str, port: int) -> None:

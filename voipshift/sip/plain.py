@@ -140,10 +140,11 @@ class PlainRequest(HeaderText, Request):
 
     def __init__(self, match: re.Match[str], body: bytes) -> None:
         # What is asked for later is made then: `fields` and `_first` come to be in __getattr__.
-        self.method, self._uri, self._vias, self._lines, user, host, port, asks = match.group(
+        self.method, self.uri, self._vias, self._lines, user, host, port, asks = match.group(
             "method", "uri", "vias", "lines", "user", "at", "at_port", "asks"
         )
         self._target = None if asks else SipUri(user, host, None if port is None else int(port))
+        self._target_uri = self.uri
         self.body = body
         self._match = match
         self._has_its_via = True
@@ -153,7 +154,8 @@ class PlainRequest(HeaderText, Request):
         if self._lines is None:
             return super().copy()
         copied = PlainRequest.__new__(PlainRequest)
-        copied.method, copied._uri, copied._target, copied.body = self.method, self._uri, self._target, self.body
+        copied.method, copied.uri, copied.body = self.method, self.uri, self.body
+        copied._target, copied._target_uri = self._target, self._target_uri
         copied._vias, copied._lines, copied._match = self._vias, self._lines, self._match
         copied._has_its_via, copied._via, copied._branch = self._has_its_via, self._via, self._branch
         copied._cseq, copied._from, copied._to = self._cseq, self._from, self._to

@@ -95,12 +95,5 @@ def loop_digest(request: Request) -> str:
 
     It sees what the routing sees; a request that spirals has another Request-URI or Route by then.
     """
-    seen = (
-        request.uri,
-        request.call_id,
-        request.from_tag,
-        request.to_tag,
-        request.cseq,
-        tuple(request.values("Route")),
-    )
+    seen = (request.uri, request.identity, tuple(request.values("Route")) if request.has("Route") else ())
     return f".{hash(seen) & 0xFFFFFFFF:08x}"
