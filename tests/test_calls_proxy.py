@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 from tests.sipnet import GATEWAY, HERE, HERE_TOO, PHONE, STRANGER, Peer, SipNetTestCase, word
+from voipshift.calls.context import Branch, ResponseContext
+from voipshift.calls.table import Call
+from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, parse
 
 
@@ -347,3 +352,53 @@ class TimerCTest(SipNetTestCase):
         self.gateway.answer(invite, 200)
         self.network.advance(200)
         self.assertNotIn("CANCEL", self.gateway.words())
+
+
+class NothingLeftTest(SipNetTestCase):
+    """What held each other lets go when it is over, so that nobody need look for it."""
+
+    def setUp(self) -> None:
+        """The collector does not help."""
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.node()
+
+    def assert_nothing_left(self) -> None:
+        self.network.advance(200.0)
+        self.phone.heard.clear()
+        self.gateway.heard.clear()
+        kinds = (ServerTransaction, ClientTransaction, ResponseContext, Branch, Call)
+        self.assertEqual([each for each in gc.get_objects() if isinstance(each, kinds)], [])
+
+    def test_of_a_call_that_was_ended(self) -> None:
+        """INVITE and BYE."""
+        _, answer = self.call()
+        self.phone.say(self.phone.within("BYE", answer), HERE)
+        self.gateway.answer(self.gateway.asked("BYE"), 200)
+        self.assert_nothing_left()
+
+    def test_of_a_call_that_was_refused(self) -> None:
+        """The gateway answers 486."""
+        self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1"), HERE)
+        self.gateway.answer(self.gateway.asked("INVITE"), 486)
+        self.assert_nothing_left()
+
+    def test_of_a_call_that_nobody_answered(self) -> None:
+        """The gateway is silent, until timer B."""
+        self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1"), HERE)
+        self.assert_nothing_left()
+
+    def test_of_a_call_that_was_given_up(self) -> None:
+        """It rings, and is cancelled."""
+        invite = self.phone.request("INVITE", "sip:100@192.0.2.1")
+        self.phone.say(invite, HERE)
+        asked = self.gateway.asked("INVITE")
+        self.gateway.answer(asked, 180)
+        cancel = self.phone.request("CANCEL", "sip:100@192.0.2.1")
+        cancel.set("Via", invite.get("Via") or "")
+        self.phone.say(cancel, HERE)
+        self.gateway.answer(self.gateway.asked("CANCEL"), 200)
+        self.gateway.answer(asked, 487)
+        self.assert_nothing_left()

@@ -52,10 +52,11 @@ from voipshift.wiring.records import records_of
 from voipshift.wiring.slots import leases_of
 from voipshift.wiring.standing import Standing
 
-#: How many objects may come up before the collector looks for cycles among the young ones, the older, the oldest.  A
-#: call leaves none behind, but each transaction lives for half a minute, and looking through all of them is what made
-#: the slowest hundredth of the redirects slow.
-COLLECTOR_THRESHOLDS = (20_000, 20, 100)
+#: How many objects may come up before the collector looks for cycles among the young ones; how often before it looks
+#: among the older, the oldest.  A call leaves none behind, so that there is little to find: the young ones are looked
+#: at while the processor still has them near, and the older hardly ever, for each transaction lives for half a minute,
+#: and looking through all of them is what made the slowest hundredth of the redirects slow.
+COLLECTOR_THRESHOLDS = (2_000, 2_000, 100)
 
 
 class Options(usage.Options):

@@ -307,4 +307,5 @@ class ResponseContext:
                 self._core.stop(branch)
             self._pending = []
             self._groups.clear()
+            self.server.user = None
         self._core.respond(self.server, response)

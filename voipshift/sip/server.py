@@ -24,6 +24,7 @@ from voipshift.sip.layer import (
     Cancelled,
     ClientTransaction,
     Effect,
+    Ended,
     Hop,
     Requested,
     Responded,
@@ -317,6 +318,9 @@ class SipServer:
                     effect.transaction.user.cancelled(effect.transaction)
             elif isinstance(effect, Acknowledged):
                 self._acknowledged(effect.request, effect.source)
+            elif isinstance(effect, Ended):
+                # They hold each other, and nobody else does: the collector need not find that out.
+                effect.transaction.user = None
 
     def keep_time(self) -> None:
         """Set the one timer, never later than anybody's next deadline; once for all that one message leads to."""
