@@ -248,7 +248,6 @@ class Proxy:
         :param waited: where it goes was looked up
         :raises ProtocolViolation: 481, nothing is known of such a dialog; 403, it would go to no party of it
         """
-        flow = self._routing.flow(transaction.request)
         request = self._routing.without_ours(transaction.request)
         dialogs = self._ledger.find(transaction, request)
         if dialogs is not None:
@@ -266,7 +265,7 @@ class Proxy:
                 self._record(transaction, request, groups, dialogs)
             self._forward(transaction, request, groups, Errand(dialogs, session=session))
             return
-        groups = self._ways.beside_the_call(request, flow)
+        groups = self._ways.beside_the_call(request, self._routing.flow(transaction.request))
         if request.method == NOTIFY:
             self._record_beside(transaction, request, groups[0][0])
         self._forward(transaction, request, groups, Errand(to_member=True))
@@ -274,13 +273,12 @@ class Proxy:
     def acknowledge(self, ack: Request, source: Hop, *, waited: bool = False) -> None:
         """Forward an ACK to a 2xx; one that belongs nowhere is dropped, for an ACK has no answer."""
         try:
-            flow = self._routing.flow(ack)
             request = self._routing.without_ours(ack)
             call = self._table.find(request.call_id, request.from_tag or "", request.to_tag or "")
             if call is not None:
                 groups: Groups = self._ways.towards(request, call, waited)
             else:
-                groups = self._ways.beside_the_call(request, flow)
+                groups = self._ways.beside_the_call(request, self._routing.flow(ack))
             if request.max_forwards == 0:
                 return
             hop = self._ways.hop(request, groups[0][0], source.listener)

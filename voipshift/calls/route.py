@@ -144,6 +144,8 @@ class Routing:
 
     def names_us(self, value: str) -> bool:
         """Whether a Route value or a URI in angle brackets is this node's."""
+        if address_of(value) in self._ours:
+            return True
         uri = uri_of(value)
         return uri is not None and (uri.address() in self._ours or uri.host in self._domains)
 
@@ -196,17 +198,17 @@ class Routing:
         routed = self.checked(request, dialogs.parties)
         if routed is not None:
             return routed
-        uri = uri_of(f"<{request.uri}>")
+        value = f"<{request.uri}>"
+        uri, address = uri_of(value), address_of(value)
         if uri is None:
             raise ProtocolViolation("Unsupported URI Scheme", 416)
-        if uri.address() in self._ours:
+        if (address or uri.address()) in self._ours:
             request.uri = to.target
             for value in to.route:
                 request.add("Route", value)
             return reach(to, self._ours)
-        if to.behind_nat or not is_ip_address(uri.host):
+        if to.behind_nat or address is None:
             return to.address
-        address = uri.address()
         if address not in dialogs.parties and address not in self._gateways:
             raise not_a_party()
         return address

@@ -208,7 +208,11 @@ class HeaderText(Message):
             super().remove_first_value(name)
             return
         top, end, others = self._vias[len(_VIA) :].partition("\r\n")
-        rest = top[first_value_end(top) + 1 :].strip(" \t").lstrip(" \t,") if "," in top else ""
+        rest = ""
+        if "," in top:
+            # In what was matched, no comma but that between two values.
+            place = top.find(",") if self._has_its_via else first_value_end(top)
+            rest = top[place + 1 :].strip(" \t").lstrip(" \t,")
         self._vias = f"{_VIA}{rest}{end}{others}" if rest else f"{end}{others}"
         self._via_changed()
 
