@@ -167,7 +167,7 @@ class CoreTests(SynchronousTestCase):
         for server in group.servers:
             delegation = server.delegation
             self.assertIs(type(delegation), Delegation)
-            self.assertEqual(delegation.rule, replace(EVEN, hop_limit=3))
+            self.assertEqual(delegation.rule, EVEN)
             self.assertIs(delegation.workload, server.workload)
             self.assertIs(delegation.leases, server.leases)
             self.assertIs(delegation.members, server.members)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from voipshift.balance.rule import SEED
 from voipshift.group.reports import report_interval_s
 from voipshift.lab.holding import Exponential, Holding
 
@@ -62,7 +61,7 @@ class Scenario:
     :param load: offered load as a fraction of all slots
     :param entry: whom clients know: ``random``, ``primary`` (the first server), ``weighted`` by capacity, ``first:K``
     :param collect: how a server knows the others, with ``collect_from``: the words of a node's ``[balance]``
-    :param hop_limit: None for the default, which knows large groups
+    :param hop_limit: None for the rule's own
     :param liars: servers that claim to be idle and refuse everything; they count for no capacity
     """
 
@@ -149,11 +148,6 @@ class Scenario:
     def interval_s(self) -> float:
         """How often servers report: large groups do so more seldom."""
         return report_interval_s(self.report_interval_s, self.servers, multicast=False)
-
-    @cached_property
-    def hops_allowed(self) -> int:
-        """The hop limit."""
-        return SEED.hops_allowed(self.servers - 1) if self.hop_limit is None else self.hop_limit
 
     def accept_rate(self, slots: int) -> float:
         """The calls per second that a server with that limit accepts."""

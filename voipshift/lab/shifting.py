@@ -41,7 +41,7 @@ class Shifting:
 
     def __init__(self, policy: str, scenario: Scenario, trace: Trace, queue: EventQueue, measures: Measures) -> None:
         random = Random(f"{policy} {scenario.seed}")
-        rule = replace(RULES[policy], hop_limit=scenario.hops_allowed)
+        rule = replace(RULES[policy], hop_limit=scenario.hop_limit)
         self.network = Network(queue, loss=scenario.loss, delay_s=scenario.delay_s, random=random)
         self.servers = [
             (Liar if index in scenario.liars else Server)(
