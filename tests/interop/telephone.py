@@ -47,6 +47,7 @@ class Telephone:
     :param user: whose it is; its folder has that name
     :param server: its registrar, as ``127.0.0.1:5060``
     :param port: its own
+    :param outbound: its outbound proxy, as ``127.0.0.1:5060``; none where nothing is said
     :param pem: certificate and key in one file, and ``authorities`` whom it believes, for TLS
     :ivar program: the running baresip
     """
@@ -62,6 +63,7 @@ class Telephone:
         transport: str = "udp",
         pem: str = "",
         authorities: str = "",
+        outbound: str = "",
     ) -> None:
         modules = next((found.parent for each in MODULES for found in Path("/usr/lib").glob(each)), None)
         test.assertIsNotNone(modules, "baresip is there, but none of its modules")
@@ -72,6 +74,8 @@ class Telephone:
             config += _TLS.format(pem=pem, authorities=authorities)
         (self._folder / "config").write_text(config)
         account = f'<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass="{password}"'
+        if outbound:
+            account += f';outbound="sip:{outbound};transport={transport}"'
         (self._folder / "accounts").write_text(f"{account};regint=120;answermode=auto\n")
         _write_tone(self._folder / "tone.wav")
         self.program: Program = test.run_program("baresip", "-f", str(self._folder), "-s", *words)

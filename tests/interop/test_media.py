@@ -23,9 +23,10 @@ class MediaTests(InteropTestCase):
 
     needs = ("baresip",)
 
-    async def talk(self, transport: str, *settings: str, **files: str) -> str:
+    async def talk(self, transport: str, *settings: str, outbound: bool = False, **files: str) -> str:
         """Let them register and talk until each has heard the other, then let alice hang up.
 
+        :param outbound: the primary is alice's outbound proxy, too
         :returns: what alice's telephone printed
         """
         base_port = free_ports()
@@ -50,7 +51,15 @@ class MediaTests(InteropTestCase):
         await bob.program.says(r"^SIP/2\.0 200 OK")
         dial = ("-e", f"/dial sip:bob@{primary}")
         alice = Telephone(
-            self, "alice", PASSWORDS["alice"], primary, ports["alice"], *dial, transport=transport, **files
+            self,
+            "alice",
+            PASSWORDS["alice"],
+            primary,
+            ports["alice"],
+            *dial,
+            transport=transport,
+            outbound=primary if outbound else "",
+            **files,
         )
         await alice.program.says("Call established")
         await bob.program.says("Call established")
@@ -71,6 +80,10 @@ class MediaTests(InteropTestCase):
         """Likewise; bob is reached through the node that holds his connection."""
         printed = await self.talk("tcp")
         self.assertRegex(printed, r"(?m)^Record-Route: <sip:127\.0\.0\.1:\d+;transport=tcp;lr>")
+
+    async def test_with_the_primary_for_an_outbound_proxy(self) -> None:
+        """The redirected INVITE comes back to the primary, which asks for no password a second time."""
+        await self.talk("udp", outbound=True)
 
     async def test_over_tls(self) -> None:
         """Likewise; everybody looks at certificates."""
