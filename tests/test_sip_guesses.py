@@ -36,6 +36,10 @@ class GuessesTests(SynchronousTestCase):
         self.tried("alice", 0.0)
         self.assertEqual((self.tried("bob", 0.0), self.tried("alice", 0.0, "203.0.113.10")), (BURST, BURST))
 
+    def test_long_names(self) -> None:
+        """Nothing long is kept of them."""
+        self.assertEqual((self.tried("a" * 2000, 0.0), self.tried("a" * 2001, 0.0)), (BURST, 0))
+
     def test_bounded(self) -> None:
         """Whoever guessed the longest ago goes first."""
         self.tried("alice", 0.0)

@@ -15,6 +15,8 @@ BURST = 5.0
 INTERVAL_S = 10.0
 #: Pairs of address and name that are kept; the one that guessed the longest ago is forgotten first.
 MAX_GUESSERS = 10_000
+#: What tells two names apart here.
+MAX_NAME = 64
 
 
 class Guesses:
@@ -26,11 +28,11 @@ class Guesses:
 
     def may(self, host: str, username: str, now: float) -> bool:
         """Whether a password is looked at."""
-        return self._left_of((host, username), now) >= 1.0
+        return self._left_of((host, username[:MAX_NAME]), now) >= 1.0
 
     def wrong(self, host: str, username: str, now: float) -> None:
         """It was wrong."""
-        guesser = (host, username)
+        guesser = (host, username[:MAX_NAME])
         self._left[guesser] = (self._left_of(guesser, now) - 1.0, now)
         self._left.move_to_end(guesser)
         if len(self._left) > MAX_GUESSERS:
