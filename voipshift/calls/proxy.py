@@ -360,7 +360,7 @@ class Proxy:
         """A request from outside a dialog as it goes on, and where to (section 16.5)."""
         request = self._routing.without_ours(server.request)
         request.uri = target
-        routed = self._routed(request)
+        routed = self._routed(request) if request.has("Route") else None
         if routed is not None:
             return request, routed
         return request, places or self._thinning.passing(server, self._gateways.targets(request))

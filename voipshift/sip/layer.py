@@ -362,7 +362,7 @@ class TransactionLayer:
     def _acknowledged(self, key: str, ack: Request, source: Hop, now: float) -> list[Effect]:
         transaction = self._servers.get(key)
         if transaction is None:
-            if ack.to_tag == self.tag_for(ack):
+            if len(ack.to_tag or "") == 2 * self._tags.digest_size and ack.to_tag == self.tag_for(ack):
                 self.counts["absorbed"] += 1
                 return []
             return [Acknowledged(ack, source)]
