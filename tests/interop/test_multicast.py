@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from tests.interop.case import InteropTestCase
 from tests.interop.group import TWISTD, VOIPSHIFT
+from tests.interop.network import NetworkTestCase
 from tests.interop.program import Program
 from tests.interop.test_sipp import SCENARIOS
 from voipshift.demo.plan import KEY_FILE, LOOPBACK, PORTS_PER_NODE, plan, text_of
@@ -16,26 +15,13 @@ MULTICAST = "239.255.50.60:5064"
 #: All ports are free in there.
 BASE_PORT = 5060
 CALLS = 2
-NETWORK = """\
-ip link set lo up && ip link set lo multicast on && ip route add 239.0.0.0/8 dev lo && echo there && exec sleep infinity
-"""
+NETWORK = ("ip link set lo multicast on", "ip route add 239.0.0.0/8 dev lo")
 
 
-class MulticastTests(InteropTestCase):
+class MulticastTests(NetworkTestCase):
     """Three nodes in a network namespace that is empty but for its loopback."""
 
     needs = ("unshare", "nsenter", "ip", "sipp", "sipsak")
-
-    async def make_network(self) -> None:
-        """Make the namespace; it is gone with the last process in it."""
-        if os.geteuid() != 0:
-            self.fail("only root can make a network namespace")
-        self.network = self.run_program("unshare", "--net", "sh", "-c", NETWORK)
-        await self.network.says("^there$")
-
-    def run_inside(self, *words: str) -> Program:
-        """Start a program in that network."""
-        return self.run_program("nsenter", f"--net=/proc/{self.network.pid}/ns/net", "--", *words)
 
     async def serves(self, node: Program, address: str) -> None:
         """Wait until a node that accepts nothing itself has found one that does: until then its OPTIONS get 503."""
@@ -48,7 +34,7 @@ class MulticastTests(InteropTestCase):
 
     async def test_nodes_find_each_other(self) -> None:
         """Both nodes without room find the one that has some, and a call at either is shifted to it."""
-        await self.make_network()
+        await self.make_network(*NETWORK)
         settings = ["group.members=[]", f"group.multicast={MULTICAST}"]
         settings += ["primary.workload.ongoing_calls=0", "member1.workload.ongoing_calls=0"]
         settings.append("calls.watch_interval_s=0")  # the gateway begins with INVITE and expects no OPTIONS
