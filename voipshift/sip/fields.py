@@ -23,14 +23,13 @@ class Message:
 
     Names of header fields may be given in any case, long or compact.
 
-    :ivar fields: all header lines in their order; change them through the methods only
     :ivar body: octets; set it together with its Content-Length through :meth:`set_body`
     """
 
-    __slots__ = ("_branch", "_cseq", "_first", "_from", "_to", "_via", "body", "fields")
+    __slots__ = ("_branch", "_cseq", "_fields", "_first", "_from", "_to", "_via", "body")
 
     def __init__(self, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None) -> None:
-        self.fields = fields
+        self._fields: list[Field] | None = fields
         self.body = body
         #: The first line of each key; made when somebody asks.
         self._first = first
@@ -39,6 +38,18 @@ class Message:
         self._cseq: tuple[int, str] | None = None
         self._from: NameAddr | re.Match[str] | None = None
         self._to: NameAddr | re.Match[str] | None = None
+
+    @property
+    def fields(self) -> list[Field]:
+        """All header lines in their order; change them through the methods only."""
+        known = self._fields
+        if known is None:
+            self._fields = known = self._take_apart()
+        return known
+
+    @fields.setter
+    def fields(self, fields: list[Field]) -> None:
+        self._fields = fields
 
     def get(self, name: str) -> str | None:
         """The value of the first field of that name, unfolded."""
@@ -228,6 +239,10 @@ class Message:
     @property
     def start_line(self) -> str:
         """The Request-Line or Status-Line."""
+        raise NotImplementedError
+
+    def _take_apart(self) -> list[Field]:
+        """Make the header lines of a message that was made without."""
         raise NotImplementedError
 
     def _copy_to(self, other: _M) -> _M:

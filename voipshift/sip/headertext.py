@@ -9,9 +9,9 @@ like any other from then on.  Pure.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from voipshift.sip.fields import Message, write_line
+from voipshift.sip.fields import Field, Message, write_line
 from voipshift.sip.grammar import KEYS, NAMES, first_value_end, key_of, split_values
 
 #: A field's name in the usual way -> what its lines begin with, the end of the line before included.
@@ -43,19 +43,6 @@ class HeaderText(Message):
     else:
         # Whoever is a request or a response besides has the places: Python does not lay two rows of them side by side.
         __slots__ = ()
-
-        def __getattr__(self, name: str) -> Any:
-            # `fields` and `_first` come to be when they are asked for.
-            if name not in ("fields", "_first") or self._lines is None:
-                raise AttributeError(name)
-            lines = f"{self._vias}{self._lines}"[2:-2].split("\r\n")
-            self.fields = [
-                (KEYS.get(name) or key_of(name), line) for line in lines for name in (line.partition(":")[0],)
-            ]
-            self._first = dict(reversed(self.fields))
-            self._lines = self._match = None
-            self._has_its_via = False
-            return getattr(self, name)
 
     @property
     def is_whole(self) -> bool:
@@ -222,6 +209,12 @@ class HeaderText(Message):
             return super().octets()
         length = "" if "\r\nContent-Length: " in lines else f"Content-Length: {len(self.body)}\r\n"
         return f"{self.start_line}{self._vias}{lines}{length}\r\n".encode("latin-1") + self.body
+
+    def _take_apart(self) -> list[Field]:
+        lines = f"{self._vias}{self._lines}"[2:-2].split("\r\n")
+        self._lines = self._match = None
+        self._has_its_via = False
+        return [(KEYS.get(name) or key_of(name), line) for line in lines for name in (line.partition(":")[0],)]
 
     def _changed_to(self, beginning: str, lines: str) -> None:
         """Some fields that begin so were changed."""

@@ -139,7 +139,6 @@ class PlainRequest(HeaderText, Request):
     __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
 
     def __init__(self, match: re.Match[str], body: bytes) -> None:
-        # What is asked for later is made then: `fields` and `_first` come to be in __getattr__.
         self.method, self.uri, self._vias, self._lines, user, host, port, asks = match.group(
             "method", "uri", "vias", "lines", "user", "at", "at_port", "asks"
         )
@@ -148,7 +147,7 @@ class PlainRequest(HeaderText, Request):
         self.body = body
         self._match = match
         self._has_its_via = True
-        self._via = self._branch = self._cseq = self._from = self._to = None
+        self._fields = self._first = self._via = self._branch = self._cseq = self._from = self._to = None
 
     def copy(self) -> Request:
         if self._lines is None:
@@ -156,6 +155,7 @@ class PlainRequest(HeaderText, Request):
         copied = PlainRequest.__new__(PlainRequest)
         copied.method, copied.uri, copied.body = self.method, self.uri, self.body
         copied._target, copied._target_uri = self._target, self._target_uri
+        copied._fields = copied._first = None
         copied._vias, copied._lines, copied._match = self._vias, self._lines, self._match
         copied._has_its_via, copied._via, copied._branch = self._has_its_via, self._via, self._branch
         copied._cseq, copied._from, copied._to = self._cseq, self._from, self._to
@@ -253,7 +253,7 @@ class PlainResponse(HeaderText, Response):
         self._lines = lines
         self._match = match
         self._has_its_via = match is not None
-        self._via = self._branch = self._cseq = self._from = self._to = None
+        self._fields = self._first = self._via = self._branch = self._cseq = self._from = self._to = None
 
     def copy(self) -> Response:
         if self._lines is None:
