@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from voipshift.calls.context import Branch
 from voipshift.calls.dialogs import Dialogs, End
-from voipshift.calls.route import Routing, address_of, addresses, contact_of
+from voipshift.calls.route import Routing, address_of, addresses, contact_of, target_of
 from voipshift.sip.fields import Message
 from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
@@ -35,13 +35,18 @@ def _came_from_elsewhere(server: ServerTransaction) -> bool:
     return server.request.has_one_via and server.request.via_host != server.source.host
 
 
-def callee_of(response: Response, branch: Branch, routing: Routing) -> End:
-    """The end that answers; its route is what was recorded between this node and it, nearest first."""
+def callee_of(response: Response, branch: Branch, dialogs: Dialogs, routing: Routing) -> End:
+    """The end that answers; its route is what was recorded between this node and it, nearest first.
+
+    Requests of the dialogs may go there from now on.
+    """
     client = branch.client
     assert client is not None
     to = client.destination
-    beyond = beyond_us(response, routing)
-    target = contact_of(response) or response.to.uri
+    contacts, recorded = response.values("Contact"), response.values("Record-Route")
+    dialogs.admit(*addresses(contacts + recorded))
+    beyond = _beyond_us(recorded, routing)
+    target = (target_of(contacts[0]) if contacts else None) or response.to.uri
     # Many leave the transport out of their Contact; at the same address it is the one by which they were called.
     there = branch.target.listener is not None or address_of(f"<{target}>") == (to.host, to.port)
     flow = to if client.reliable and there and not beyond else None
@@ -49,10 +54,10 @@ def callee_of(response: Response, branch: Branch, routing: Routing) -> End:
     return End(name, target, beyond, (to.host, to.port), behind_nat, flow, to.listener)
 
 
-def beyond_us(response: Response, routing: Routing) -> tuple[str, ...]:
+def _beyond_us(recorded: list[str], routing: Routing) -> tuple[str, ...]:
     """The route from this node to whoever sent a response, as a request to him has it."""
     beyond: list[str] = []
-    for value in response.values("Record-Route"):
+    for value in recorded:
         if routing.names_us(value):
             break
         beyond.insert(0, value)

@@ -72,8 +72,7 @@ class Ledger:
         if call.alerted is None:
             call.alerted = self._now()
         if call.answered is None and response.to_tag and response.has("Contact"):
-            call.ring(callee_of(response, branch, self._routing), response.to_tag)
-            admit(call, response)
+            call.ring(callee_of(response, branch, call, self._routing), response.to_tag)
 
     def succeeded(self, branch: Branch, response: Response) -> None:
         """A 2xx, which is completed where the caller alone knows session timers."""
@@ -116,9 +115,8 @@ class Ledger:
 
     def _answer(self, call: Call, response: Response, branch: Branch) -> None:
         """A 2xx to the INVITE of a call: the first one, a retransmission, or another branch of a fork."""
-        admit(call, response)
         first = call.answered is None
-        if not call.answer(callee_of(response, branch, self._routing), response.to_tag or "", self._now()):
+        if not call.answer(callee_of(response, branch, call, self._routing), response.to_tag or "", self._now()):
             return
         call.status = response.status
         if first and call.callee is not None:
@@ -153,6 +151,5 @@ class Ledger:
                 return
         elif response.to_tag and not branch.context.request.to_tag:
             kept.callees.pop(response.to_tag, None)  # what its NOTIFY has shown is less
-            kept.meet(response.to_tag, callee_of(response, branch, self._routing))
-            admit(kept, response)
+            kept.meet(response.to_tag, callee_of(response, branch, kept, self._routing))
         self._subscriptions.last(kept, response)

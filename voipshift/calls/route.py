@@ -74,11 +74,12 @@ def addresses(values: Iterable[str]) -> tuple[Address, ...]:
 def contact_of(message: Message) -> str | None:
     """The URI of a message's first Contact, the remote target of its dialog (section 12.1); None without one."""
     values = message.values("Contact")
-    return _target_of(values[0]) if values else None
+    return target_of(values[0]) if values else None
 
 
 @_remembered
-def _target_of(value: str) -> str | None:
+def target_of(value: str) -> str | None:
+    """The URI of such a value, as it is written anew."""
     uri = uri_of(value)
     return None if uri is None else str(uri)
 
