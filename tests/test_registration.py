@@ -253,6 +253,24 @@ class CallTest(RegistrarTestCase):
         self.invite("100")
         self.gateway.asked("INVITE")
 
+    def test_the_contact_of_one_telephone(self) -> None:
+        """A transfer may name it: it rings there alone.  Another address is all of the user's, or none of ours."""
+        for number, domains in enumerate(((), ("example.org",))):
+            node = self.registrar(trusted=ALL, name=f"n{number}")
+            assert node.reception.registrar is not None
+            node.reception.registrar._domains = frozenset(domains)
+            if not number:
+                self.registered((self.bob, "1"), (self.desk, "1"))
+            uri = self.desk.contact.strip("<>")
+            self.phone.say(self.phone.request("INVITE", uri, call_id=f"c{number}"), HERE)
+            self.assertEqual((self.desk.asked("INVITE").uri, self.bob.words()), (uri, []))
+            self.phone.say(self.phone.request("INVITE", "sip:bob@203.0.113.77", call_id=f"d{number}"), HERE)
+            rang = [peer.words() for peer in (self.bob, self.desk, self.gateway)]
+            self.assertEqual(rang, [["INVITE"], ["INVITE"], []] if not domains else [[], [], ["INVITE"]])
+            self.nodes.remove(node)
+            node.stopService()
+            self.phone.words()
+
     def test_an_expired_registration_is_none(self) -> None:
         """The wall clock's time."""
         node = self.registrar(trusted=ALL)

@@ -34,7 +34,7 @@ from voipshift.sip.gain import fitting
 from voipshift.sip.layer import Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
-from voipshift.sip.uri import SipUri, scheme_of
+from voipshift.sip.uri import SipUri, is_ip_address, scheme_of
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -111,11 +111,17 @@ class Registrar:
         self._log = Logger()
 
     def find(self, target: str) -> Deferred[tuple[tuple[Target, ...], ...]] | None:
-        """Where a Request-URI's user is, group by group; None where it is nobody who could be registered here."""
-        user, _ = user_of(target)
-        if not user or not self._is_domain(target):
+        """Where a Request-URI's user is, group by group; None where it is nobody who could be registered here.
+
+        One that is the Contact of a single telephone, as a transfer (RFC 3515) may name it, is that telephone alone.
+        """
+        user, host = user_of(target)
+        is_ours = self._is_domain(target)
+        is_contact = is_ip_address(host) and not self._is_ours(SipUri.parse(target).address())
+        if not user or not (is_ours or is_contact):
             return None
-        return self._location.find(user).addCallback(self._groups)
+        found = self._location.find(user)
+        return found.addCallback(self._one_of, target, is_ours) if is_contact else found.addCallback(self._groups)
 
     def register(self, transaction: ServerTransaction) -> None:
         """Serve a REGISTER.
@@ -197,6 +203,11 @@ class Registrar:
 
     def _groups(self, bindings: Bindings) -> tuple[tuple[Target, ...], ...]:
         return groups(live(bindings, self._wall()), self._name, self._through, self._is_open)
+
+    def _one_of(self, bindings: Bindings, target: str, is_ours: bool) -> tuple[tuple[Target, ...], ...]:
+        """The telephone whose Contact a Request-URI is; where it is none, all of its user's if its host is ours."""
+        named = tuple(binding for binding in bindings if same_contact(binding.contact, target))
+        return self._groups(named or (bindings if is_ours else ()))
 
     def _is_domain(self, uri: str) -> bool:
         """Whether the host of a URI is this group."""
