@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.h323net import WALL, Passwords
-from voipshift.h323.addresses import alias_of
+from voipshift.h323.addresses import EMAIL_ID, Alias, alias_of
 from voipshift.h323.gate import TOLERANCE_S, Gate, Party, Token
 from voipshift.h323.tokens import access_token, password_hash
 
@@ -85,6 +87,19 @@ class GateTests(SynchronousTestCase):
         """Who shows it first may show it again; nobody else may."""
         for host, good in ((STRANGER, True), (STRANGER, True), (OTHER, False), (STRANGER, True)):
             self.assertEqual(self.identify(host, RIGHT) is not None, good)
+
+    def test_overheard_and_written_anew(self) -> None:
+        """What proves the same is the same: nobody else shows it with other parts around it."""
+        self.identify(STRANGER, RIGHT)
+        self.identify(STRANGER, HASH)
+        for varied in (
+            replace(RIGHT, general_id="alice"),
+            replace(RIGHT, random=RIGHT.random + 256),
+            replace(HASH, alias=Alias(EMAIL_ID, "alice")),
+            replace(HASH, alias=Alias(HASH.alias.kind, "alice\0")),
+        ):
+            self.assertTrue(varied.proves("secret", b""))
+            self.assertIsNone(self.identify(OTHER, varied))
 
     def test_what_is_remembered_is_bounded(self) -> None:
         """The oldest tokens are forgotten first."""

@@ -26,7 +26,7 @@ Token = AccessToken | CryptoToken
 
 #: How far a terminal's clock may be from ours, which is also how long a token could be shown again.
 TOLERANCE_S = 600
-#: Tokens that are remembered with the address that showed them; only right ones are.
+#: Tokens that are remembered, by their proofs, with the address that showed them; only right ones are.
 MAX_SHOWN = 20_000
 #: Tokens of one message that are worth a look into the store: terminals send one of each kind.
 MAX_TRIED = 2
@@ -73,7 +73,7 @@ class Gate:
         self._users = users
         self._charge = charge
         self._wall = wall
-        self._shown: OrderedDict[Token, str] = OrderedDict()
+        self._shown: OrderedDict[bytes, str] = OrderedDict()
         self.refused: Counter[str] = Counter()
         self._log = Logger()
 
@@ -162,7 +162,8 @@ class Gate:
         """Whether a right token is of our time, and nobody else has shown it before."""
         if abs(self._wall() - token.time_stamp) > TOLERANCE_S:
             return False
-        if self._shown.setdefault(token, host) != host:
+        # Not by the token: it has parts that can be written in several ways, and prove the same.
+        if self._shown.setdefault(token.proof, host) != host:
             return False
         if len(self._shown) > MAX_SHOWN:
             self._shown.popitem(last=False)

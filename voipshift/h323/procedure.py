@@ -58,6 +58,11 @@ class HashedToken:
         """Who says to be there."""
         return self.senders_id
 
+    @property
+    def proof(self) -> bytes:
+        """What nobody can vary who does not know the password."""
+        return self.hash
+
     def proves(self, password: str, octets: bytes) -> bool:
         """Whether its sender knew the password, and the message is the one that he sent.
 

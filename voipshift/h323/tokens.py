@@ -49,6 +49,11 @@ class PasswordHash:
         """Who says to be there."""
         return self.alias.text.rstrip("\0")
 
+    @property
+    def proof(self) -> bytes:
+        """What nobody can vary who does not know the password."""
+        return self.hash
+
     def proves(self, password: str, octets: bytes) -> bool:
         """Whether its sender knew the password, whatever the message says."""
         # Terminals of the OpenH323 family count the NUL that ends both texts in, as Cisco's gatekeeper did.
@@ -79,6 +84,11 @@ class AccessToken:
     def user(self) -> str:
         """Who says to be there."""
         return self.general_id.rstrip("\0")
+
+    @property
+    def proof(self) -> bytes:
+        """What nobody can vary who does not know the password."""
+        return self.challenge
 
     def proves(self, password: str, octets: bytes) -> bool:
         """Whether its sender knew the password, whatever the message says."""
