@@ -212,11 +212,16 @@ class AccessTests(LadderTestCase):
 
     def test_a_slot_that_was_promised_to_a_known_caller(self) -> None:
         """A user whose ARQ had a token comes without one; from another address the slot is no permission."""
-        for client, served in ((STRANGER, True), (PHONE, False)):
-            attempt = CallAttempt(b"a" * 16, DOOR, "alice", "1234", "1234", client, True)
+        self.users.passwords["alice"] = "other"
+        for client, setup, served in (
+            (STRANGER, PLAIN_SETUP_OCTETS, True),
+            (PHONE, PLAIN_SETUP_OCTETS, False),
+            (PHONE, SETUP_OCTETS, False),  # found by its callIdentifier
+        ):
+            attempt = CallAttempt(CALL, DOOR, "alice", "1234", "1234", client, True)
             lease = self.leases.grant(attempt, "primary", 1, self.network.seconds())
             phone = self.phone(STRANGER, front=False)
-            phone.say(PLAIN_SETUP_OCTETS)
+            phone.say(setup)
             self.assertEqual(words(phone.told()), [] if served else ["RELEASE_COMPLETE"])
             self.assertEqual(self.leases.withdraw(lease.id) is None, served)
             phone.hang_up()
@@ -304,12 +309,14 @@ class HostileTests(LadderTestCase):
         """One address has its number, all together have theirs; callers that are known get through."""
         strangers = [self.phone(STRANGER) for _ in range(MAX_PER_ADDRESS + 1)]
         self.assertEqual([each.is_open for each in strangers].count(False), 1)
-        self.carried()[0].hang_up()
-        for host in range((MAX_CONNECTIONS - len(self.server)) // MAX_PER_ADDRESS + 1):
+        phone, _, _ = self.carried()
+        for host in range((MAX_CONNECTIONS - self.server.accepted) // MAX_PER_ADDRESS + 1):
             for _ in range(MAX_PER_ADDRESS):
                 self.phone((f"203.0.{host}.1", 5))
-        self.assertEqual((len(self.server), self.server.accepted), (MAX_CONNECTIONS, MAX_CONNECTIONS))
+        # That to the gateway is no caller's.
+        self.assertEqual((len(self.server), self.server.accepted), (MAX_CONNECTIONS + 1, MAX_CONNECTIONS))
         self.assertFalse(self.phone().is_open)
+        phone.hang_up()
         self.network.pass_time(10.1)
         self.assertEqual((len(self.server), self.server.accepted), (0, 0))
         self.carried()[0].hang_up()

@@ -185,6 +185,7 @@ class Server:
         self._sockets: list[tuple[bool, socket.socket]] = []
         self._ports: list[Any] = []
         self._lines: set[Line] = set()
+        self._callers: set[Line] = set()
         self._per_host: Counter[str] = Counter()
         self._timers: Timers[Line] = Timers()
         self._alarm = Alarm(reactor, self._due)
@@ -200,7 +201,7 @@ class Server:
     @property
     def accepted(self) -> int:
         """How many of the connections others have opened."""
-        return self._per_host.total()
+        return len(self._callers)
 
     # Opening and closing.
 
@@ -276,7 +277,7 @@ class Server:
     def accept(self, front: bool, address: Any) -> Line | None:
         """Somebody connects."""
         host = address.host
-        if self._stopped or len(self._lines) >= self._most:
+        if self._stopped or self.accepted >= self._most:
             self.dropped["too many connections"] += 1
             return None
         if self._per_host[host] >= MAX_PER_ADDRESS and not self._trusted(host):
@@ -285,6 +286,7 @@ class Server:
         line = Line(self, front, (host, address.port))
         self._per_host[host] += 1
         self._lines.add(line)
+        self._callers.add(line)
         self.wait(line, NO_CALL)
         return line
 
@@ -334,6 +336,7 @@ class Server:
         self._lines.discard(line)
         self._timers.stop_all(line)
         if line.front is not None:
+            self._callers.discard(line)
             self._per_host[line.far[0]] -= 1
             if not self._per_host[line.far[0]]:
                 del self._per_host[line.far[0]]
