@@ -153,6 +153,13 @@ class RegistrationTests(RegistryTestCase):
         self.clock.advance(301)
         self.register()
 
+    def test_an_alias_of_somebody_else_at_his_own_place(self) -> None:
+        """Who names the place of its owner is not its owner: he would unregister it, and then have it."""
+        self.register()
+        for node in (self.node, RasNode(self.clock, self.location, THERE)):
+            self.assertEqual(self.reason(self.rrq(ALIASES, PHONE), OTHER, node), "duplicateAlias")
+        self.assertEqual(self.places("1001"), (PHONE,))
+
     def test_a_node_that_stops(self) -> None:
         """Tells its terminals, with the gatekeepers that they can turn to; they can be called meanwhile."""
         identifier = self.register()

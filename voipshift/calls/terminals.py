@@ -1,8 +1,9 @@
 """Where registered H.323 terminals are: their aliases in the same store as the bindings of SIP.
 
 Each alias has a key of its own there, ``h323:`` and the alias, so that no telephone of SIP sees it.  It belongs to one
-terminal: the first that registers it, until that goes or its registration runs out; a user who has proved his password
-takes the alias that is his name from whoever has it.
+terminal, known by the host that it registers from and by where it is called: the first that registers it, until that
+goes or its registration runs out; a user who has proved his password takes the alias that is his name from whoever has
+it.
 
 A node without a store has :class:`Unshared`, whose aliases nobody else knows.
 """
@@ -84,7 +85,10 @@ class Terminals:
         )
 
         def claim(bindings: Bindings) -> Bindings:
-            if any(each.contact != binding.contact for each in live(bindings, now)):
+            # Where a terminal is called anybody can write, so that is not enough to be the same one; and its identifier
+            # is another one when it turns to another node.
+            same = (binding.contact, binding.source[0])
+            if any((each.contact, each.source[0]) != same for each in live(bindings, now)):
                 raise Taken
             return (binding,)
 
