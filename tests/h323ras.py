@@ -71,12 +71,14 @@ class RasNode:
     """A gatekeeper and what it needs.
 
     :ivar sent: what it sent, and where
+    :ivar foreign: the hosts that nobody vouches for
     """
 
     def __init__(self, clock: Clock, location: Location, here: NodeIdentity = HERE, *, shifts: bool = False) -> None:
         self.clock = clock
         self.here = here
         self.sent: list[Sent] = []
+        self.foreign = {STRANGER[0], NEIGHBOUR[0], FAR[0]}
         self.users = Passwords()
         self.charged: list[str] = []
         self.freed: list[float] = []
@@ -92,7 +94,7 @@ class RasNode:
             return next(drawn).to_bytes(count)
 
         self.gate = Gate(
-            trusts=lambda host: host not in (STRANGER[0], NEIGHBOUR[0], FAR[0]),
+            trusts=lambda host: host not in self.foreign,
             anybody_calls=False,
             anybody_registers=False,
             users=self.users,

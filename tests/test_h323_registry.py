@@ -23,7 +23,15 @@ from voipshift.h323.registration import (
     UnregistrationReject,
     UnregistrationRequest,
 )
-from voipshift.h323.registry import DEFAULT_TIME_TO_LIVE, DOOR, MAX_TIME_TO_LIVE, MIN_TIME_TO_LIVE, NOBODY
+from voipshift.h323.registry import (
+    DEFAULT_TIME_TO_LIVE,
+    DOOR,
+    MAX_STRANGERS,
+    MAX_TIME_TO_LIVE,
+    MIN_TIME_TO_LIVE,
+    NOBODY,
+    STRANGERS_S,
+)
 from voipshift.h323.tokens import CISCO_ACCESS_TOKEN, MD5
 from voipshift.h323.uuie import PROTOCOL
 from voipshift.node import Acceptance, Address, CallAttempt
@@ -301,6 +309,20 @@ class ShiftTests(RegistryTestCase):
         self.register()
         self.assertIsInstance(self.ask(self.grq()), GatekeeperConfirm)
         self.assertEqual(self.node.decider.attempts, [])
+
+    def test_strangers(self) -> None:
+        """Only some have a slot wait for them, whatever addresses they say to be at; the others stay here."""
+        self.node.decider.answer = HERE
+        for host in range(2 * MAX_STRANGERS):
+            source = (f"203.0.113.{host}", 1719)
+            self.node.foreign.add(source[0])
+            self.assertIsInstance(self.ask(self.grq(), source), GatekeeperConfirm)
+        self.assertEqual(len(self.node.leases), MAX_STRANGERS)
+        self.ask(self.grq())
+        self.assertEqual(len(self.node.leases), MAX_STRANGERS + 1)
+        self.clock.advance(STRANGERS_S)
+        self.ask(self.grq(), STRANGER)
+        self.assertEqual(len(self.node.decider.attempts), MAX_STRANGERS + 2)
 
     def test_no_room_anywhere(self) -> None:
         """GRJ resourceUnavailable that names nobody."""

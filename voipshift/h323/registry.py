@@ -12,6 +12,7 @@ and is not sent on again, for its slot waits there until the RRQ.  No socket and
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -59,6 +60,10 @@ DEFAULT_TIME_TO_LIVE = 300
 MAX_ALIASES = 20
 #: Characters of an alias, as of a user of SIP.
 MAX_ALIAS = 128
+#: GRQs of strangers that the group is asked about within so many seconds, as long as a slot waits.  Anybody can send
+#: them from any address, and each takes a slot that no call gets meanwhile.
+MAX_STRANGERS = 10
+STRANGERS_S = 10.0
 #: How a terminal can offer to prove its password, what it is asked for first: the kind that most have.
 PROOFS = (
     ("pwdHash", MD5),
@@ -155,6 +160,8 @@ class Registry:
         self._freed = freed
         self._now = now
         self._octets = octets
+        #: when the group was asked about strangers
+        self._strangers: deque[float] = deque()
         self._log = Logger()
 
     def endpoint(self, identifier: str | None) -> Endpoint | None:
@@ -178,12 +185,25 @@ class Registry:
 
     def _shift(self, asked: Asked, request: GatekeeperRequest, delegation: Delegation) -> None:
         party = self._gate.vouches(asked.source[0], registers=True)
-        caller = next((alias.text for alias in request.endpoint_alias if alias.text), "")[:MAX_ALIAS]
         known = party is not None and party.known
+        if not known and not self._may_shift_stranger():
+            self._confirm(asked, request)
+            return
+        caller = next((alias.text for alias in request.endpoint_alias if alias.text), "")[:MAX_ALIAS]
         attempt = CallAttempt(self._octets(16), DOOR, caller, NOBODY, NOBODY, asked.source, known)
         placed = delegation.place(attempt)
         placed.addCallbacks(self._placed, self._unplaced, callbackArgs=(asked, request), errbackArgs=(asked, request))
         placed.addErrback(self._not_decided, asked, request)
+
+    def _may_shift_stranger(self) -> bool:
+        """Whether the group can be asked about one more; else it stays here, and takes no slot."""
+        now, shifted = self._now(), self._strangers
+        while shifted and shifted[0] + STRANGERS_S <= now:
+            shifted.popleft()
+        if len(shifted) >= MAX_STRANGERS:
+            return False
+        shifted.append(now)
+        return True
 
     def _placed(self, acceptance: Acceptance, asked: Asked, request: GatekeeperRequest) -> None:
         node = acceptance.node
