@@ -115,7 +115,15 @@ class PrimitiveTests(SynchronousTestCase):
         self.assertEqual(digits.decode(bytes.fromhex("064567")), "1234")
         self.assertRaises(ProtocolViolation, digits.encode, "12a")
         self.assertRaises(ProtocolViolation, digits.decode, bytes.fromhex("06f567"))
-        self.assertEqual(CharacterString(Size(1, 256), 16, "").encode("é").hex(), "0000e9")
+        wide = CharacterString(Size(1, 256), 16, "")
+        self.assertEqual(wide.encode("é").hex(), "0000e9")
+
+    def test_halves_of_characters(self) -> None:
+        """Two of them are one beyond the basic plane; one alone is a violation, for nobody can store or pass it on."""
+        wide = CharacterString(Size(1, 256), 16, "")
+        self.assertEqual(wide.decode(wide.encode("\U0001f600")), "\U0001f600")
+        self.assertRaises(ProtocolViolation, wide.encode, "\ud800")
+        self.assertRaises(ProtocolViolation, wide.decode, bytes.fromhex("00d800"))
 
     def test_object_identifiers(self) -> None:
         """Seven bits to the octet; one that does not end is a violation."""

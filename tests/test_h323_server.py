@@ -283,6 +283,9 @@ class HostileTests(LadderTestCase):
         for octets in (
             message.with_user_user(contents[:9]).octets(),
             message.with_user_user(b"\xff" * 40).octets(),
+            message.with_user_user(
+                contents.replace("alice".encode("utf-16-be"), "alic".encode("utf-16-be") + b"\xd8\x00")
+            ).octets(),
             q931.Message(MessageType.SETUP, 5, False, (q931.called_number("1234"),)).octets(),
         ):
             phone = self.phone()

@@ -241,7 +241,10 @@ class CharacterString(Type):
             reader.align()
         bits = self._bits
         if bits == 16:
-            return reader.octets(2 * count).decode("utf-16-be", "surrogatepass")
+            try:
+                return reader.octets(2 * count).decode("utf-16-be")
+            except UnicodeDecodeError:  # which no store and no message of the group could hold
+                raise ProtocolViolation("PER: half a character") from None
         if bits == 8 and self._aligned:
             return reader.octets(count).decode("latin-1")
         number, alphabet = reader.bits(bits * count), self._alphabet
@@ -257,7 +260,10 @@ class CharacterString(Type):
     def write(self, writer: Writer, value: str) -> None:
         bits, alphabet = self._bits, self._alphabet
         if bits == 16:
-            octets = value.encode("utf-16-be", "surrogatepass")
+            try:
+                octets = value.encode("utf-16-be")
+            except UnicodeEncodeError:
+                raise ProtocolViolation("PER: half a character") from None
             self._size.write(writer, len(octets) // 2)
             return writer.octets(octets)
         self._size.write(writer, len(value))
