@@ -16,6 +16,7 @@ from tests.h323_ladder import (
 )
 from tests.h323_messages import SETUP_OCTETS, TUNNELLED
 from tests.h323net import GATEWAY, HERE, SPARE
+from voipshift.calls.relay import MAX_CALLS, MAX_KEPT
 from voipshift.calls.terminals import Terminal
 from voipshift.h323 import callstate, q931, signalling, tpkt, uuie
 from voipshift.h323.q931 import Element, MessageType
@@ -150,6 +151,22 @@ class CarriedTests(LadderTestCase):
         phone = self.phone()
         phone.say(SETUP_OCTETS, FACILITY)
         self.assertEqual(words(self.gateways[0].told()), ["SETUP", "FACILITY"])
+
+    def test_what_is_kept_is_bounded(self) -> None:
+        """A caller that has more to say waits for an answer."""
+        phone = self.phone()
+        phone.say(SETUP_OCTETS, *[FACILITY] * (MAX_KEPT + 5))
+        self.assertEqual(words(self.gateways[0].told()), ["SETUP", *["FACILITY"] * MAX_KEPT])
+
+    def test_a_connection_has_so_many_calls(self) -> None:
+        """One more is refused with cause 47, and is no attempt; all end with the connection."""
+        phone = self.phone()
+        phone.say(*(signalling.with_reference(SETUP_OCTETS, number + 1) for number in range(MAX_CALLS + 1)))
+        (refused,) = phone.told()
+        self.assertEqual((refused.message.call_reference, refused.message.cause), (MAX_CALLS + 1, 47))
+        self.assertEqual((len(self.table), len(self.decisions.asked)), (MAX_CALLS, MAX_CALLS))
+        phone.hang_up()
+        self.assertEqual(len(self.table), 0)
 
     def test_a_caller_that_goes_before_the_gateway_is_reached(self) -> None:
         """Nobody is called."""

@@ -106,6 +106,13 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(state in TIMERS, waits, state)
             self.assertEqual(take(state, NODE, TIMER) is not None, waits, state)
 
+    def test_durations(self) -> None:
+        """Those of Q.931 table 9-2; who rings MUST be given three minutes (H.225.0 section 7.5)."""
+        durations = {timer.name: timer.duration_s for timer in TIMERS.values()}
+        self.assertEqual((durations["T303"], durations["proceeding"], durations["connect"]), (4, 0.1, 3))
+        self.assertTrue(30 <= durations["T310"] <= 120)
+        self.assertGreaterEqual(durations["T301"], 180)
+
     def test_every_state_has_a_number(self) -> None:
         """STATUS can be said in each."""
         self.assertEqual(set(NUMBERS), set(State))

@@ -11,7 +11,7 @@ from tests.h323_messages import CALL, CONFERENCE, PHONE, RAS_MESSAGES, SIGNED_ME
 from tests.h323net import STRANGER
 from tests.h323ras import FAR, FRONT, HERE, NEIGHBOUR, RAS, THERE, RasTestCase
 from tests.test_h323_uuie import mutated
-from voipshift.h323 import ras
+from voipshift.h323 import gatekeeper, ras
 from voipshift.h323.addresses import alias_of
 from voipshift.h323.admission import (
     AdmissionConfirm,
@@ -40,6 +40,7 @@ from voipshift.h323.resources import (
     ResourcesAvailableIndicate,
     UnknownMessageResponse,
 )
+from voipshift.h323.tokens import access_token
 from voipshift.h323.uuie import NODE, PROTOCOL
 from voipshift.node import Acceptance
 
@@ -80,6 +81,15 @@ class AdmissionTests(RasTestCase):
         self.assertIsInstance(first, AdmissionConfirm)
         self.assertEqual(self.ask(request), first)
         self.assertEqual(len(self.node.decider.attempts), 1)
+
+    def test_what_is_remembered_is_bounded(self) -> None:
+        """The oldest answers are forgotten first."""
+        self.patch(gatekeeper, "MAX_REMEMBERED", 2)
+        identifier = self.register()
+        requests = [self.arq(identifier) for _ in range(3)]
+        for request in (*requests, requests[0], requests[2]):
+            self.ask(request)
+        self.assertEqual(len(self.node.decider.attempts), 4)
 
     def test_another_source_is_another_request(self) -> None:
         """The same number from elsewhere is decided for itself."""
@@ -144,6 +154,11 @@ class AdmissionTests(RasTestCase):
         assert isinstance(refused, AdmissionReject)
         self.assertEqual(refused.reject_reason, "securityDenial")
         self.assertIsInstance(self.ask(self.arq(identifier, tokens=TOKENS), STRANGER), AdmissionConfirm)
+        self.node.users.passwords["bob"] = "other"
+        (token,) = TOKENS
+        other = self.ask(self.arq(identifier, tokens=(access_token("bob", "other", token.time_stamp, 8),)), STRANGER)
+        assert isinstance(other, AdmissionReject)
+        self.assertEqual(other.reject_reason, "callerNotRegistered")
         self.assertEqual([attempt.trusted for attempt in self.node.decider.attempts], [True])
         drq = DisengageRequest(self.number(), identifier, CONFERENCE, 4711, "normalDrop")
         self.assertIsInstance(self.ask(drq, STRANGER), DisengageConfirm)
