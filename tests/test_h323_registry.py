@@ -96,6 +96,13 @@ class RegistrationTests(RegistryTestCase):
         self.assertEqual(self.node.gatekeeper.dropped, {"too short for an answer": 1})
         self.assertIsNotNone(self.ask(request))
 
+    def test_a_short_repetition(self) -> None:
+        """Does not fetch what a longer request was answered with."""
+        request = GatekeeperRequest(self.number(), PROTOCOL, PHONE, TERMINAL, endpoint_alias=ALIASES)
+        first = self.ask(request, STRANGER)
+        self.assertEqual(self.ask(request, STRANGER), first)
+        self.assertIsNone(self.ask(replace(request, endpoint_alias=()), STRANGER))
+
     def test_how_to_prove_a_password(self) -> None:
         """Who offers a kind is asked for it, for the usual one if it can, wherever it comes from."""
         for source, offered, algorithms, asked in (

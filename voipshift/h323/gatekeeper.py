@@ -69,6 +69,17 @@ class Standing(NamedTuple):
     full: bool
 
 
+class Remembered(NamedTuple):
+    """How a request was answered: when, its answer and its own octets.
+
+    :ivar answer: empty where there is none; None while it is being worked off
+    """
+
+    at: float
+    answer: bytes | None
+    size: int
+
+
 class Asked:
     """A request that is being worked off.
 
@@ -153,8 +164,7 @@ class Gatekeeper:
         self._now = now
         self._octets = octets
         self._signatures = Signatures(name=name, gate=gate, registry=registry, wall=wall, octets=octets)
-        #: The octets of the answer, empty where there is none; None while it is being worked off
-        self._answers: OrderedDict[tuple[Address, type, int], tuple[float, bytes | None]] = OrderedDict()
+        self._answers: OrderedDict[tuple[Address, type, int], Remembered] = OrderedDict()
         self._timers: Timers[Asked | Gatekeeper] = Timers()
         self._told: tuple[bool, float] | None = None
         self._number = 0
@@ -187,8 +197,8 @@ class Gatekeeper:
             to = request.reply_address or source
         asked = Asked(self, request, octets, source, to)
         known = self._answers.get(asked.key)
-        if known is not None and self._now() < known[0] + REMEMBERED_S:
-            self._repeat(asked, known[1])
+        if known is not None and self._now() < known.at + REMEMBERED_S:
+            self._repeat(asked, known)
             return
         self._remember(asked, None)
         self._timers.start(asked, "progress", PROGRESS_AFTER_S, self._now())
@@ -296,12 +306,15 @@ class Gatekeeper:
         """Whether whoever is at an address has any business with this node."""
         return self._gate.vouches(host) is not None or self._neighbours.knows(host)
 
-    def _repeat(self, asked: Asked, answer: bytes | None) -> None:
+    def _repeat(self, asked: Asked, known: Remembered) -> None:
         self.counts["repeated"] += 1
-        if answer is None:
+        if known.answer is None:
             self._tell_progress(asked)
-        elif answer:
-            self._send(answer, asked.to)
+        elif len(asked.octets) < known.size:
+            # The answer was fitted to a longer request; who forges his address would get it for less.
+            self.dropped["too short for an answer"] += 1
+        elif known.answer:
+            self._send(known.answer, asked.to)
 
     def _tell_progress(self, asked: Asked) -> None:
         """RIP, as often as it has to be said."""
@@ -315,7 +328,7 @@ class Gatekeeper:
 
     def _remember(self, asked: Asked, answer: bytes | None) -> None:
         self._answers.pop(asked.key, None)
-        self._answers[asked.key] = (self._now(), answer)
+        self._answers[asked.key] = Remembered(self._now(), answer, len(asked.octets))
         if len(self._answers) > MAX_REMEMBERED:
             self._answers.popitem(last=False)
 
