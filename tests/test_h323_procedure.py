@@ -23,6 +23,7 @@ from voipshift.h323.admission import (
     DisengageRequest,
 )
 from voipshift.h323.definitions import RAS_MESSAGE
+from voipshift.h323.gatekeeper import REMEMBERED_S
 from voipshift.h323.procedure import HashedToken, Signer, key_of, read, write
 from voipshift.h323.q931 import MessageType
 from voipshift.h323.registration import (
@@ -175,6 +176,17 @@ class SignedTests(RasTestCase):
             assert token is not None
             numbers.append(token.random)
         self.assertEqual(len(set(numbers)), 3)
+
+    def test_sent_again_by_somebody_else(self) -> None:
+        """A signed message is good once, from whatever address; until it is forgotten it gets its answer again."""
+        identifier = self.registered()
+        octets = sign(self.call(identifier), "secret", identifier)
+        first = self.say_octets(octets)
+        self.assertEqual(self.say_octets(octets), first)
+        self.clock.advance(REMEMBERED_S)
+        answer, token = self.say_octets(octets)
+        self.assertIsInstance(answer, AdmissionReject)
+        self.assertEqual((token, len(self.node.decider.attempts)), (None, 1))
 
     def test_changed_on_the_way(self) -> None:
         """What somebody made of a signed message is worth as much as one without a password."""

@@ -2,7 +2,8 @@
 
 A token proves that its sender knew a password at a time that it names (:mod:`voipshift.h323.tokens`).  It is good near
 that time, and from the address that showed it first: a terminal sends the same one several times within a second, and
-somebody who overheard it is somewhere else.  The users are those of SIP whose password is kept for this.  Pure.
+somebody who overheard it is somewhere else.  A message that is signed as a whole is good once; the gatekeeper knows one
+that comes again before it is looked at here.  The users are those of SIP whose password is kept for this.  Pure.
 """
 
 from __future__ import annotations
@@ -163,8 +164,10 @@ class Gate:
         if abs(self._wall() - token.time_stamp) > TOLERANCE_S:
             return False
         # Not by the token: it has parts that can be written in several ways, and prove the same.
-        if self._shown.setdefault(token.proof, host) != host:
+        before = self._shown.get(token.proof)
+        if before is not None and (before != host or isinstance(token, HashedToken)):
             return False
+        self._shown[token.proof] = host
         if len(self._shown) > MAX_SHOWN:
             self._shown.popitem(last=False)
         return True
