@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.h323_ladder import CALL, ENQUIRY, FACILITY, LadderTestCase, words
+from tests.h323_ladder import CALL, ENQUIRY, FACILITY, SECOND_SETUP, LadderTestCase, words
 from tests.h323_messages import CONFERENCE, PLAIN_SETUP_OCTETS, SETUP_OCTETS, TERMINAL, signal
 from tests.h323net import MEMBER, PHONE, STRANGER
 from voipshift.errors import ConfigurationError
@@ -201,14 +201,24 @@ class AccessTests(LadderTestCase):
         self.assertEqual(len(self.decisions.asked), 1)
 
     def test_too_many(self) -> None:
-        """What an address sends beyond its rate is refused before anything is done for it."""
+        """What an address sends beyond its rate is refused before anything is done for it; no more of it is read."""
         self.admits = False
         for front in (True, False):
             phone = self.phone(STRANGER, front=front)
-            phone.say(SETUP_OCTETS)
+            phone.say(*[SETUP_OCTETS] * 3)
             (told,) = phone.told()
             self.assertEqual((told.message.type, told.message.cause), (MessageType.RELEASE_COMPLETE, 47))
+            self.assertFalse(phone.is_open)
         self.assertEqual((self.decisions.asked, self.portal.dropped), ([], {"too many from one address": 2}))
+
+    def test_too_many_beside_a_call(self) -> None:
+        """The call goes on."""
+        phone, gateway, _ = self.carried()
+        self.admits = False
+        phone.say(SECOND_SETUP)
+        self.assertEqual(words(phone.told()), ["RELEASE_COMPLETE"])
+        self.assertTrue(phone.is_open and gateway.is_open)
+        phone.hang_up()
 
     def test_a_slot_that_was_promised_to_a_known_caller(self) -> None:
         """A user whose ARQ had a token comes without one; from another address the slot is no permission."""

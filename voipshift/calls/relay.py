@@ -195,6 +195,14 @@ class Relay:
         """Nobody carries a call, for a reason of H.225.0."""
         self._take(call, Side.NODE, callstate.REFUSED, reason=reason)
 
+    def turned_away(self, call: RelayedCall, reason: str) -> None:
+        """The same, and the connection is closed, unless it has another call: to read a SETUP costs more than to refuse
+        it, and a connection brings many.
+        """
+        self.refused(call, reason)
+        if call.line not in self._calls:
+            call.line.close()
+
     def _found(self, terminals: tuple[Address, ...], call: RelayedCall) -> None:
         """It is known where the called user is."""
         call.decision = None

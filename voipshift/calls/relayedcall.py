@@ -46,6 +46,7 @@ class Carrier(Protocol):
     def accepted(self, call: RelayedCall, origin: Origin | None) -> None: ...
     def shifted(self, call: RelayedCall, address: Address) -> None: ...
     def refused(self, call: RelayedCall, reason: str) -> None: ...
+    def turned_away(self, call: RelayedCall, reason: str) -> None: ...
 
 
 class RelayedCall:
@@ -133,3 +134,7 @@ class RelayedCall:
     def refuse(self, reason: str) -> None:
         """Nobody carries it, for a reason of H.225.0."""
         self.carrier.refused(self, reason)
+
+    def turn_away(self, reason: str) -> None:
+        """Nobody carries it, and its caller is not listened to any more, unless he has other calls."""
+        self.carrier.turned_away(self, reason)

@@ -2,7 +2,7 @@
 
 In the order in which it is asked::
 
-    its address has sent too many         refused: gatekeeperResources
+    its address has sent too many         refused: gatekeeperResources, and the connection is closed if it has no call
     it comes by the accept port, where a slot waits for it that was promised to a known caller at its address:   served
     neither its address is known nor a password token in it      refused: securityDenied
     it came in by the accept port    a slot waits for it: served; none: our own rule alone
@@ -70,6 +70,7 @@ class Requested(Protocol):
     def accept(self, hops: int, origin: Any = None) -> None: ...
     def shift(self, address: Address) -> None: ...
     def refuse(self, reason: str) -> None: ...
+    def turn_away(self, reason: str) -> None: ...
 
 
 class Delegation(Protocol):
@@ -145,7 +146,7 @@ class Portal:
         host = call.line.far[0]
         if not self._admits(host):
             self.dropped["too many from one address"] += 1
-            call.refuse(uuie.GATEKEEPER_RESOURCES)
+            call.turn_away(uuie.GATEKEEPER_RESOURCES)
             return
         lease = None if call.line.front else self._lease(call)
         if lease is not None and lease.attempt.trusted and lease.attempt.client[0] == host:
