@@ -8,11 +8,16 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.h323_messages import PLAIN_SETUP_OCTETS
+from tests.h323net import HERE, STRANGER, Network, Peer, Place, attach
 from voipshift import config, configfile
 from voipshift.errors import ConfigurationError
+from voipshift.h323.q931 import MessageType
+from voipshift.h323.server import Server
 from voipshift.tap import Node
 from voipshift.wiring.doors import identity_of, listeners_of
 from voipshift.wiring.gateways import plan_of
+from voipshift.wiring.parts import Present
 
 NODE = """
 [node]
@@ -119,6 +124,36 @@ class PortTests(H225TestCase):
         assert isinstance(error, ConfigurationError)
         self.assertEqual(error.key, "h323.accept")
         socket.create_server(("127.0.0.1", front)).close()
+
+
+class AccessTests(H225TestCase):
+    """Who may call, as ``[access]`` says it; the ports are bound, and nothing runs."""
+
+    def told(self, access: str, setup: bytes = PLAIN_SETUP_OCTETS, calls: int = 1) -> list[str]:
+        """What a stranger hears in answer to his last SETUP."""
+        network = Network()
+        text = (NODE + H323 + "[access]\n" + access).format(sip=free(), front=free(), accept=free())
+        side = Node(self.load(text), network).h323
+        assert isinstance(side, Present) and isinstance(side._server, Server)
+        self.addCleanup(side.stop)
+        for _ in range(calls):
+            ours, theirs = network.pair((HERE, 1720), STRANGER)
+            attach(ours, side._server.accept(True, Place(*STRANGER)))
+            phone = Peer(network, theirs)
+            phone.say(setup)
+        said = [(each.message.type, each.message.cause) for each in phone.told()]
+        phone.hang_up()
+        return [f"{MessageType(type).name} {cause}" for type, cause in said]
+
+    def test_strangers(self) -> None:
+        """Are refused, securityDenied, unless the node is open: then it looks for the gateway, which is not there."""
+        self.assertEqual(self.told(""), ["RELEASE_COMPLETE 31"])
+        self.assertEqual(self.told("open = true"), ["RELEASE_COMPLETE 3"])
+        self.assertEqual(self.told(f'trusted = ["{STRANGER[0]}"]'), ["RELEASE_COMPLETE 3"])
+
+    def test_too_many(self) -> None:
+        """Beyond their rate, which five seconds of it may exceed, they are refused with another cause."""
+        self.assertEqual(self.told("open = true\nrequests_per_second = 1", calls=6), ["RELEASE_COMPLETE 47"])
 
 
 def free() -> int:
