@@ -8,16 +8,21 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.h323_messages import PLAIN_SETUP_OCTETS
+from tests.h323_messages import ALIASES, PLAIN_SETUP_OCTETS, TERMINAL
 from tests.h323net import HERE, STRANGER, Network, Peer, Place, attach
 from voipshift import config, configfile
 from voipshift.errors import ConfigurationError
+from voipshift.h323 import ras
 from voipshift.h323.q931 import MessageType
+from voipshift.h323.registration import RegistrationReject, RegistrationRequest
 from voipshift.h323.server import Server
+from voipshift.h323.uuie import PROTOCOL
+from voipshift.node import Address
 from voipshift.tap import Node
 from voipshift.wiring.doors import identity_of, listeners_of
 from voipshift.wiring.gateways import plan_of
 from voipshift.wiring.parts import Present
+from voipshift.wiring.ras import Ras
 
 NODE = """
 [node]
@@ -154,6 +159,36 @@ class AccessTests(H225TestCase):
     def test_too_many(self) -> None:
         """Beyond their rate, which five seconds of it may exceed, they are refused with another cause."""
         self.assertEqual(self.told("open = true\nrequests_per_second = 1", calls=6), ["RELEASE_COMPLETE 47"])
+
+
+class GatekeeperTests(H225TestCase):
+    """Who may register, as ``[access]`` says it; the port is bound, and nothing runs."""
+
+    def answers(self, access: str, place: Address = STRANGER, requests: int = 1) -> list[str]:
+        """What a stranger hears who registers at a place, the last time that he asks; nothing where he is not heard."""
+        text = NODE + H323 + f'ras = "127.0.0.1:{free()}"\n[access]\n' + access
+        side = Node(self.load(text.format(sip=free(), front=free(), accept=free())), Clock()).h323
+        assert isinstance(side, Present) and isinstance(side._ras, Ras)
+        self.addCleanup(side.stop)
+        sent: list[bytes] = []
+        side._ras._gatekeeper._send = lambda octets, to: sent.append(octets)
+        for number in range(1, requests + 1):
+            sent.clear()
+            request = RegistrationRequest(number, PROTOCOL, True, (place,), (STRANGER,), TERMINAL, "phone", ALIASES)
+            side._ras._port._received(ras.encode(request), STRANGER)
+        answers = [ras.decode(octets) for octets in sent]
+        return [each.reject_reason.reason if isinstance(each, RegistrationReject) else "" for each in answers]
+
+    def test_strangers(self) -> None:
+        """Are refused, unless the node is open and has no users, for then it knows everybody by his password."""
+        self.assertEqual(self.answers(""), ["securityDenial"])
+        self.assertEqual(self.answers("open = true"), [""])
+        (self.folder / "users").touch(0o600)
+        self.assertEqual(self.answers('open = true\nrealm = "r"\nusers = "users"'), ["securityDenial"])
+
+    def test_too_many(self) -> None:
+        """Beyond their rate, which five seconds of it may exceed, they are not heard."""
+        self.assertEqual(self.answers("open = true\nrequests_per_second = 1", requests=6), [])
 
 
 def free() -> int:
