@@ -149,13 +149,16 @@ class NameTest(GatewaysTestCase):
         self.assertEqual(hosts[: MAX_PER_GATEWAY + 1], [*(f"192.0.2.{number}" for number in range(10, 14)), A[0]])
         self.assertEqual(len(hosts), MAX_TRIES)
 
-    def test_those_that_are_down_come_last(self) -> None:
-        """Whichever gateway they belong to."""
+    def test_those_that_are_down_are_skipped(self) -> None:
+        """Whichever gateway they belong to, as long as there are others."""
         self.names.tries[self.PLACE] = self.found[:2]
         self.watch.down = {self.found[0]}
         here = self.gateways(Gateway(CARRIER), Gateway(A))
         hosts = [group[0].address[0] for group in here.targets(request("INVITE", "sip:1@x", ()))]
-        self.assertEqual(hosts, ["192.0.2.11", A[0], "192.0.2.10"])
+        self.assertEqual(hosts, ["192.0.2.11", A[0]])
+        self.watch.down = {*self.found[:2], Try("udp", A)}
+        hosts = [group[0].address[0] for group in here.targets(request("INVITE", "sip:1@x", ()))]
+        self.assertEqual(hosts, ["192.0.2.10", "192.0.2.11", A[0]])
 
     def test_a_name_that_leads_nowhere(self) -> None:
         """500 where there is nobody else."""

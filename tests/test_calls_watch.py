@@ -95,7 +95,7 @@ class WatchTest(WatchTestCase):
             peer.answer(asked, 200)
         self.assertEqual(self.first(), "gateway")
 
-    def test_one_that_is_silent_is_tried_last_until_it_answers(self) -> None:
+    def test_one_that_is_silent_is_skipped_until_it_answers(self) -> None:
         """Nobody waits 2 s for it."""
         for peer, asked in zip((self.gateway, self.spare), self.ask(), strict=True):
             if peer is self.spare:
@@ -108,14 +108,26 @@ class WatchTest(WatchTestCase):
             peer.answer(asked, 404)
         self.assertEqual(self.first(), "gateway")
 
-    def test_one_that_is_down_is_still_tried(self) -> None:
-        """Last: it may be there all the same."""
+    def test_one_that_is_down_gets_no_call(self) -> None:
+        """Also where the others refuse it."""
         self.network.cut.add(GATEWAY)
         self.ask_in_vain()
         self.network.cut.discard(GATEWAY)
         self.invite()
         self.spare.answer(self.spare.asked("INVITE"), 503)
-        self.gateway.answer(self.gateway.asked("INVITE"), 200)
+        self.phone.told(500)
+        self.assertNotIn("INVITE", self.gateway.words())
+
+    def test_where_all_are_down_they_are_tried(self) -> None:
+        """They may be there all the same, and a call has nothing to lose."""
+        for peer in (GATEWAY, SPARE):
+            self.network.cut.add(peer)
+        self.wait()
+        self.network.advance(ANSWER_S)
+        self.network.cut.clear()
+        self.invite()
+        self.gateway.answer(self.gateway.asked("INVITE"), 503)
+        self.spare.answer(self.spare.asked("INVITE"), 200)
         self.phone.told(200)
 
     def ask_in_vain(self) -> None:
@@ -187,7 +199,7 @@ class WatchTest(WatchTestCase):
         self.assertEqual(self.asked, 1)
 
     def test_a_call_that_is_told_when_to_come_back(self) -> None:
-        """503 with Retry-After: so long it is tried last, and not asked."""
+        """503 with Retry-After: so long it is skipped, and not asked."""
         self.invite()
         self.gateway.answer(self.gateway.asked("INVITE"), 503, fields=[("Retry-After", "20")])
         self.over()
@@ -266,6 +278,6 @@ class NamedTest(SipNetTestCase):
             [
                 f"{name}: the name leads to no address that can be used",
                 f"{name}: the name leads to an address again",
-                f"{name} at 192.0.2.20:5060/udp: does not answer, and is tried last",
+                f"{name} at 192.0.2.20:5060/udp: does not answer, and is skipped",
             ],
         )

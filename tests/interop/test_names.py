@@ -141,7 +141,7 @@ class NameTests(InteropTestCase):
         self.assertEqual((self.taken("one"), self.taken("two")), (CALLS, 0))
         first.kill("KILL")
         await first.ends()
-        gone = f"gateway {DOMAIN} at {LOOPBACK}:{self.one[1]}/udp: does not answer, and is tried last"
+        gone = f"gateway {DOMAIN} at {LOOPBACK}:{self.one[1]}/udp: does not answer, and is skipped"
         await self.calls(group, "without")
         self.assertEqual(self.taken("two"), CALLS)
         self.assertIn(gone, log.read_text())

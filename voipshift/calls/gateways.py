@@ -1,7 +1,7 @@
 """The gateways of a node as they are now: at which addresses each is, and which of them a call is sent to.
 
 One that is configured by a domain name has the addresses that DNS gives it (RFC 3263), in the order drawn for each
-call, and gets its calls by that name; those that are known to be down come last.
+call, and gets its calls by that name; those that are known to be down are skipped while others are there.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Gateways:
         found = [each for each in tries if asked in ("", each.transport)][:MAX_PER_GATEWAY]
         if not found:
             raise ProtocolViolation("No Gateway Can Be Found", 500)
-        found.sort(key=self._watch.is_down)
-        return [(Target(each.address, transport=each.transport, gateway=True),) for each in found]
+        there = [each for each in found if not self._watch.is_down(each)]
+        return [(Target(each.address, transport=each.transport, gateway=True),) for each in there or found]
 
     def targets(self, request: Request) -> list[tuple[Target]]:
         """Where a call for a Request-URI is tried, one after the other.
@@ -146,7 +146,7 @@ class Gateways:
                 (down if self._watch.is_down(each) else found).append(target)
         if not found and not down:
             raise ProtocolViolation("No Gateway Can Be Found", 500)
-        return [(target,) for target in (found + down)[:MAX_TRIES]]
+        return [(target,) for target in (found or down)[:MAX_TRIES]]
 
     def silent(self, target: Target) -> None:
         """A request was not answered there at all."""

@@ -1,8 +1,9 @@
 """Whether the gateways are there: OPTIONS now and then, and what calls find out (RFC 3261 section 11).
 
-An address that says nothing, or 503, is tried last until it answers; Retry-After is obeyed (section 21.5.4).  Any other
-answer means that somebody is there.  A gateway that a call finds silent is marked at once, and asked at once.  One that
-is not watched is marked for half a minute.  Pure; transactions and timers are the door's.
+An address that says nothing, or 503, is skipped until it answers, as long as another one takes the number; Retry-After
+is obeyed (section 21.5.4).  Any other answer means that somebody is there.  A gateway that a call finds silent is
+marked at once, and asked at once.  One that is not watched is marked for half a minute.  Pure; transactions and timers
+are the door's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from voipshift.sip.uri import host_port, write_host
 
 #: An OPTIONS without an answer by then was sent four times in vain.
 ANSWER_S = 4.0
-#: How long an address is tried last where nobody asks it whether it is back.
+#: How long an address is skipped where nobody asks it whether it is back.
 UNWATCHED_S = 30.0
 #: The longest Retry-After that is believed: nobody is forgotten for a day.
 LONGEST_RETRY_S = 3600.0
@@ -163,7 +164,7 @@ class Watch:
         self._timers.stop(there, Timer.ANSWER.value)
         if there not in self._down:
             self._down.add(there)
-            self._log.warn("gateway {name}: {what}, and is tried last", name=self._name(there), what=what)
+            self._log.warn("gateway {name}: {what}, and is skipped", name=self._name(there), what=what)
         gateway = self._gateways.get(there)
         if retry_s:
             self._waiting.add(there)
