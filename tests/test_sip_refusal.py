@@ -71,6 +71,21 @@ class RefusalTests(SipNetTestCase):
             response.set("To", response.to.uri)
         self.assertEqual(short.octets(), long.octets())
 
+    def test_whatever_order_its_lines_come_in(self) -> None:
+        """The same values go back; of lines of which there may be one, a second one is judged by the long way."""
+        invite = self.invite(fields=[("Subject", "x"), ("Allow", "INVITE")])
+        usual = self.refused(invite)
+        lines = invite.octets().decode().split("\r\n\r\n")[0].split("\r\n")
+        for order in (lines[:2] + lines[:1:-1], [*lines[:2], *lines[3:], lines[2]]):
+            self.phone.say("\r\n".join([*order, "", ""]).encode(), HERE)
+            response = self.phone.told(503)
+            for name in ("Via", "From", "To", "Call-ID", "CSeq", "Retry-After"):
+                self.assertEqual(response.get(name), usual.get(name))
+        for double in lines[2:]:
+            if double.partition(":")[0] in ("From", "To", "Call-ID", "CSeq"):
+                self.phone.say("\r\n".join([*lines, double, "", ""]).encode(), HERE)
+                self.phone.told(400)
+
     def test_the_same_tag_for_the_same_request(self) -> None:
         """8.2.7: a retransmission gets the very same response; another request gets another tag."""
         invite = self.invite()

@@ -47,7 +47,6 @@ _PLAIN_INVITE = re.compile(
     rf'(?:Via|v): (SIP/2\.0/[A-Z]++ ){_HOST}((?:;[A-Za-z0-9\-]++(?:=[^\s;,"<>]++|="[^\s;"]*+")?+)++)\r\n'
 ).match
 _BRANCH = re.compile(rf';branch=({MAGIC_COOKIE}[^\s;,"<>]++)').search
-_RPORT = re.compile(r";rport(?=;|\Z)")
 #: How a request within a dialog looks: a To with a tag.
 _TO_TAG = re.compile(rb"\r\n(?:To|t)[ \t]*+:[^\r\n]*?;[ \t]*+tag[ \t]*+=", re.IGNORECASE).search
 
@@ -184,9 +183,12 @@ class Refusals:
         if ";received" in said or ";rport=" in said:
             return None
         host, port = source
+        if ";rport;" in said:
+            return said.replace(";rport;", f";rport={port};received={host};", 1)
+        if said.endswith(";rport"):
+            return f"{said}={port};received={host}"
         if ";rport" in said:
-            stamped, found = _RPORT.subn(f";rport={port};received={host}", said, 1)
-            return stamped if found else None
+            return None
         if not self._force_rport and not reliable:
             return None
         return said if near == host else f"{said};received={host}"
