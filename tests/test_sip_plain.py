@@ -354,6 +354,14 @@ class PlainTests(SynchronousTestCase):
             response.remove_first_value("Via")
         self.assertEqual(responses[0].octets(), responses[1].octets())
 
+    def test_whose_it_is_stays_whatever_is_changed(self) -> None:
+        """What somebody else has answered is his in each copy, also where it has another To by then."""
+        response = parse_plain(RINGING)
+        assert isinstance(response, PlainResponse)
+        response.set("To", "<sip:123@192.0.2.1>;tag=c3")
+        self.assertFalse(response.copy().ours)
+        self.assertTrue(self.plain().response(302).copy().ours)
+
     def test_a_line_end_cannot_be_written(self) -> None:
         """That would be another header field."""
         self.assertRaises(ValueError, self.plain().response, 302, fields=(("Contact", "a\r\nVia: b"),))

@@ -155,10 +155,7 @@ class PlainRequest(HeaderText, Request):
         copied = PlainRequest.__new__(PlainRequest)
         copied.method, copied.uri, copied.body = self.method, self.uri, self.body
         copied._target, copied._target_uri = self._target, self._target_uri
-        copied._fields = copied._first = None
-        copied._vias, copied._lines, copied._match = self._vias, self._lines, self._match
-        copied._has_its_via, copied._via, copied._branch = self._has_its_via, self._via, self._branch
-        copied._cseq, copied._from, copied._to = self._cseq, self._from, self._to
+        self._copy_text_to(copied)
         return copied
 
     @property
@@ -258,9 +255,9 @@ class PlainResponse(HeaderText, Response):
     def copy(self) -> Response:
         if self._lines is None:
             return super().copy()
-        copied = PlainResponse(self.status, self.reason, self._vias, self._lines, self.body, self._match)
-        copied._has_its_via, copied._via, copied._branch = self._has_its_via, self._via, self._branch
-        copied._cseq, copied._from, copied._to = self._cseq, self._from, self._to
+        copied = PlainResponse.__new__(PlainResponse)
+        copied.status, copied.reason, copied.body, copied.ours = self.status, self.reason, self.body, self.ours
+        self._copy_text_to(copied)
         return copied
 
     @property
