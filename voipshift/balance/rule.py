@@ -170,7 +170,7 @@ def decide(
     elif rule.choose == "lowest":
         weights = _of_the_lowest(candidates, weights)
     elif not room:
-        weights = _aged(candidates, weights, workload.holding_s, now)
+        weights = _aged(candidates, weights, workload.holding_s)
     if locality is not anywhere:
         weights = [weight * locality(member) for member, weight in zip(candidates, weights, strict=True)]
     twice = room and locality is anywhere and not probe
@@ -191,11 +191,12 @@ def _all_full(members: Members, selection: Selection | None, door: str, now: flo
     return selection is not None and all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
-def _aged(candidates: Sequence[Member], weights: list[float], holding_s: float, now: float) -> list[float]:
+def _aged(candidates: Sequence[Member], weights: list[float], holding_s: float) -> list[float]:
     """The same weights, less the older the news is: in a group that is full, a slot that was free has been taken since.
 
     By Little's law a slot stays free for W = L / lambda, where L slots are believed free, and calls are taken at the
-    rate at which they end, the capacity of all over the mean holding time.  Of what was told t ago exp(-t / W) is left.
+    rate at which they end, the capacity of all over the mean holding time.  Of what was told t before the newest news
+    exp(-t / W) is left; only the ratios matter for a draw.
     """
     free = sum(weights)
     lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates]) if free > 0.0 else math.inf

@@ -18,7 +18,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.logger import Logger
 
@@ -26,14 +26,14 @@ from voipshift.errors import ProtocolViolation, Refused
 from voipshift.h323 import admission, ras, registration, resources
 from voipshift.h323.addresses import text_of, user_of
 from voipshift.h323.gate import Gate, Party, Token
-from voipshift.h323.locator import Locator, ras_attempt
+from voipshift.h323.locator import Delegation, Locator, ras_attempt
 from voipshift.h323.neighbours import Neighbours
 from voipshift.h323.portal import ACCEPT
 from voipshift.h323.procedure import Signer
 from voipshift.h323.registry import Registry
 from voipshift.h323.signatures import Signatures
 from voipshift.h323.uuie import NODE, PROTOCOL
-from voipshift.node import Acceptance, Address, CallAttempt
+from voipshift.node import Acceptance, Address
 from voipshift.sip.gain import MOST_GAIN
 from voipshift.sip.timers import Timers
 
@@ -53,12 +53,6 @@ PROGRESS_AGAIN_S = 2.0
 #: How often it is looked whether neighbours are to be told of this node's capacity, and how often they are at least.
 LOOK_S = 1.0
 RESOURCES_S = 30.0
-
-
-class Delegation(Protocol):
-    """How the gatekeeper asks who takes a call."""
-
-    def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
 
 
 class Standing(NamedTuple):

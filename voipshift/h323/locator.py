@@ -38,7 +38,7 @@ class Asked(Protocol):
 
 
 class Delegation(Protocol):
-    """How it asks who takes a call."""
+    """How it, and the gatekeeper, ask who takes a call."""
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]: ...
 
