@@ -9,7 +9,6 @@ like any other from then on.  Pure.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from voipshift.sip.fields import Field, Message, write_line
 from voipshift.sip.grammar import KEYS, NAMES, first_value_end, key_of, split_values
@@ -27,22 +26,22 @@ _UNKNOWN = "x-"
 
 
 class HeaderText(Message):
-    """A message whose header fields are text: its Vias, and behind them all other lines.
+    """A message whose header fields may be text: its Vias, and behind them all other lines.
 
     :ivar _vias: each with the line end before it
-    :ivar _lines: each with the line end behind it, and one before the first; None as soon as they were taken apart
+    :ivar _lines: each with the line end behind it, and one before the first; None where they are taken apart
     :ivar _match: what was matched when the message came; None when its identity was changed since, and in one of ours
     :ivar _has_its_via: its top Via is the one that was matched, stamped perhaps
     """
 
-    if TYPE_CHECKING:
-        _vias: str
-        _lines: str | None
-        _match: re.Match[str] | None
-        _has_its_via: bool
-    else:
-        # Whoever is a request or a response besides has the places: Python does not lay two rows of them side by side.
-        __slots__ = ()
+    __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
+
+    def __init__(self, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None) -> None:
+        super().__init__(fields, body, first)
+        self._vias = ""
+        self._lines: str | None = None
+        self._match: re.Match[str] | None = None
+        self._has_its_via = False
 
     @property
     def is_whole(self) -> bool:

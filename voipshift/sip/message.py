@@ -24,6 +24,7 @@ from voipshift.sip.grammar import (
     number_of,
     parse_cseq,
 )
+from voipshift.sip.headertext import HeaderText
 from voipshift.sip.reasons import REASONS
 from voipshift.sip.uri import SipUri, TelUri, match_uri, scheme_of
 
@@ -60,7 +61,7 @@ class MalformedRequest(ProtocolViolation):
         self.request = request
 
 
-class Request(Message):
+class Request(HeaderText):
     """A request.
 
     :ivar method: as it was written; methods are told apart by case
@@ -189,7 +190,7 @@ class Request(Message):
             return True
 
 
-class Response(Message):
+class Response(HeaderText):
     """A response.
 
     :ivar ours: this node has written it; False for one that came from somebody else

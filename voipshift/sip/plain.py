@@ -20,7 +20,7 @@ from functools import lru_cache
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import write_line
 from voipshift.sip.grammar import MAGIC_COOKIE, NAMES, header_parameters
-from voipshift.sip.headertext import WRITTEN, HeaderText
+from voipshift.sip.headertext import WRITTEN
 from voipshift.sip.message import MAX_MESSAGE, Request, Response
 from voipshift.sip.reasons import REASONS
 from voipshift.sip.uri import SipUri
@@ -130,13 +130,13 @@ def _come_once(parameters: str) -> bool:
     return True
 
 
-class PlainRequest(HeaderText, Request):
+class PlainRequest(Request):
     """A plain request.
 
     :param match: what was matched, from which its header is made
     """
 
-    __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
+    __slots__ = ()
 
     def __init__(self, match: re.Match[str], body: bytes) -> None:
         self.method, self.uri, self._vias, self._lines, user, host, port, asks = match.group(
@@ -230,14 +230,14 @@ class PlainRequest(HeaderText, Request):
         return PlainResponse(status, reason, self._vias, text, body, None)
 
 
-class PlainResponse(HeaderText, Response):
+class PlainResponse(Response):
     """A plain response, or one of ours to a plain request.
 
     :param vias: as :class:`HeaderText` keeps them, and so are ``lines``
     :param match: what was matched; None for one of ours
     """
 
-    __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
+    __slots__ = ()
 
     def __init__(
         self, status: int, reason: str, vias: str, lines: str, body: bytes, match: re.Match[str] | None
