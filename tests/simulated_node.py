@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from tests.simulated_network import NodeCall, NodeClock
-from voipshift.balance.leases import Lease, Leases
+from voipshift.balance.leases import Leases
 from voipshift.balance.members import Members
 from voipshift.balance.rates import Rates
 from voipshift.balance.workload import Workload
@@ -36,26 +36,6 @@ class Broken(AssertionError):
     """A promise of the group was broken."""
 
 
-class RememberedLeases(Leases):
-    """Leases that the test can ask afterwards what became of them."""
-
-    def __init__(
-        self, *, name: str, ledger: dict[str, tuple[str, CallAttempt]], random: Callable[[int], bytes]
-    ) -> None:
-        super().__init__(lease_s=LEASE_S, held_per_client=1000, random=random)
-        self._name = name
-        self._ledger = ledger
-        self.ids: set[str] = set()
-
-    def grant(self, attempt: CallAttempt, entry: str, hops: int, now: float) -> Lease:
-        lease = super().grant(attempt, entry, hops, now)
-        if lease.id in self._ledger:
-            raise Broken(f"lease {lease.id} was granted twice")
-        self._ledger[lease.id] = (self._name, attempt)
-        self.ids.add(lease.id)
-        return lease
-
-
 class Node:
     """One boot of a node: the pure core behind a real exchange."""
 
@@ -72,7 +52,7 @@ class Node:
         self.identity = NodeIdentity(name, {DOOR: address})
         now = self.clock.seconds()
         octets = group.random.randbytes
-        self.leases = RememberedLeases(name=name, ledger=group.ledger, random=octets)
+        self.leases = Leases(lease_s=LEASE_S, held_per_client=1000, random=octets)
         self.workload = Workload(
             ongoing_calls=limit, calls_per_second=rate, occupied=lambda: len(self.calls) + len(self.leases), now=now
         )
@@ -141,7 +121,7 @@ class Node:
         return Load(self.name, self.exchange.incarnation, self.sequence, *self.workload.told(self.clock.seconds()))
 
     def place(self, attempt: CallAttempt) -> Deferred[Acceptance]:
-        placed = self.delegation.place(attempt)
+        placed = self.delegation.place(attempt).addCallback(self._remember, attempt)
         self.changed()
         return placed
 
@@ -155,8 +135,17 @@ class Node:
         if not names or names[0] != entry:
             raise Broken(f"{entry} is the entry of {names}")
         considered = self.delegation.consider(attempt, path, left_s, pending, entry)
+        considered.addCallback(self._remember, attempt)
         self.changed()
         return considered
+
+    def _remember(self, acceptance: Acceptance, attempt: CallAttempt) -> Acceptance:
+        """Write down what this node promised, so that the test can ask afterwards what became of it."""
+        if acceptance.node.name == self.name:
+            if acceptance.lease in self.group.ledger:
+                raise Broken(f"lease {acceptance.lease} was granted twice")
+            self.group.ledger[acceptance.lease] = (self.name, attempt)
+        return acceptance
 
     def withdraw(self, lease: str) -> None:
         self.leases.withdraw(lease)
@@ -166,10 +155,11 @@ class Node:
         """A client connects: with its lease, or like one whose lease is no good."""
         arrived = self.leases.arrive(lease)
         if arrived is None:
-            if lease in self.leases.ids:
+            if self.group.ledger.get(lease, ("",))[0] == self.name:
                 raise Broken(f"{self.name} closed a lease before its client came")
             try:
-                self.leases.arrive(self.delegation.here_alone(attempt).lease)
+                acceptance = self.delegation.here_alone(attempt)
+                self.leases.arrive(self._remember(acceptance, attempt).lease)
             except Refused:
                 return False
         elif arrived.attempt.target != attempt.target:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 #: How often what is sampled is measured.
 SAMPLE_S = 0.1
@@ -66,7 +66,7 @@ class OngoingCalls:
     there is no second count that could drift.
     """
 
-    number = Number.ONGOING_CALLS
+    number: ClassVar[Number] = Number.ONGOING_CALLS
     __slots__ = ("occupied", "threshold")
 
     def __init__(self, threshold: float, occupied: Callable[[], int]) -> None:
@@ -92,7 +92,7 @@ class CallsPerSecond:
     :param stored: how many calls it holds at the start, at most its size
     """
 
-    number = Number.CALLS_PER_SECOND
+    number: ClassVar[Number] = Number.CALLS_PER_SECOND
     __slots__ = ("_bucket", "_filled", "_rate", "_size", "threshold")
 
     def __init__(self, threshold: float, now: float, stored: float = math.inf) -> None:
@@ -131,7 +131,7 @@ class DataPerSecond:
     :param octets: how many there were since the node started
     """
 
-    number = Number.DATA_PER_SECOND
+    number: ClassVar[Number] = Number.DATA_PER_SECOND
     __slots__ = ("_octets", "_rate", "_seen", "threshold")
 
     def __init__(self, threshold: float, octets: Callable[[], int], now: float) -> None:
@@ -161,7 +161,7 @@ class Clients:
     :param count: how many there are now
     """
 
-    number = Number.CLIENTS
+    number: ClassVar[Number] = Number.CLIENTS
     __slots__ = ("_clients", "_count", "threshold")
 
     def __init__(self, threshold: float, count: Callable[[], int]) -> None:
@@ -191,7 +191,7 @@ class CpuPercent:
     :param host: percent of all processors that were in use since it was last called
     """
 
-    number = Number.CPU_PERCENT
+    number: ClassVar[Number] = Number.CPU_PERCENT
     __slots__ = ("_host", "_measured", "_process", "host", "process", "threshold")
 
     def __init__(self, threshold: float, process: Callable[[], float], host: Callable[[], float], now: float) -> None:

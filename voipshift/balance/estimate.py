@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import ClassVar
 
 from voipshift.balance.criteria import Number, Rate
 
@@ -151,7 +152,7 @@ class Model:
     :param horizon_s: how old what others know of this node becomes: its report interval
     """
 
-    number = Number.MODEL
+    number: ClassVar[Number] = Number.MODEL
 
     def __init__(
         self,

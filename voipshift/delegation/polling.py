@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -32,8 +31,19 @@ class PollingChain(Chain):
 
     __slots__ = ("_poll", "_polled", "_timeout_s", "_width")
 
-    def __init__(self, poll: Poll, width: float, timeout_s: float, *way: Any) -> None:
-        super().__init__(*way)
+    def __init__(
+        self,
+        poll: Poll,
+        width: float,
+        timeout_s: float,
+        here: Delegation,
+        attempt: CallAttempt,
+        path: tuple[Load, ...],
+        entry: str,
+        left_s: float,
+        pending: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(here, attempt, path, entry, left_s, pending)
         self._poll = poll
         self._width = width
         self._timeout_s = timeout_s

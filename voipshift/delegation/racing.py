@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
@@ -35,8 +34,17 @@ class RacingChain(Chain):
 
     __slots__ = ("_running", "_width")
 
-    def __init__(self, width: float, *way: Any) -> None:
-        super().__init__(*way)
+    def __init__(
+        self,
+        width: float,
+        here: Delegation,
+        attempt: CallAttempt,
+        path: tuple[Load, ...],
+        entry: str,
+        left_s: float,
+        pending: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(here, attempt, path, entry, left_s, pending)
         self._width = width
         #: the asks of which nothing was heard yet; emptied when the race is decided
         self._running: list[Deferred[Acceptance]] = []

@@ -9,7 +9,7 @@ Pure: messages go out through the speaker, time is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.logger import Logger
 
@@ -41,7 +41,7 @@ class Acquaintance:
     :ivar incarnation: ours
     """
 
-    _log = Logger()
+    _log: ClassVar[Logger] = Logger()
 
     def __init__(
         self,

@@ -95,22 +95,22 @@ class Framing:
         """The next message, if it is there."""
         buffer = self._octets
         self._line_ends = 0
-        if self._size is None:
-            wrong = self._read_head()
-            if wrong is not None:
-                return wrong
-            if self._size is None:
-                return None
-        if len(buffer) < self._size:
+        size = self._size
+        if size is None:
+            read = self._read_head()
+            if not isinstance(read, int):
+                return read
+            self._size = size = read
+        if len(buffer) < size:
             return None
-        message = bytes(buffer[: self._size])
-        del buffer[: self._size]
+        message = bytes(buffer[:size])
+        del buffer[:size]
         self._size = None
         self._searched = 0
         return message
 
-    def _read_head(self) -> Broken | None:
-        """Look for the end of the head, and what its Content-Length says."""
+    def _read_head(self) -> int | Broken | None:
+        """Look for the end of the head: the size of the message, by what its Content-Length says."""
         buffer = self._octets
         if buffer[0] not in _BEGINS:
             return Broken("not the beginning of a message")
@@ -126,8 +126,7 @@ class Framing:
         size = _body_of(head)
         if isinstance(size, Broken):
             return size
-        self._size = len(head) + size
-        return None
+        return len(head) + size
 
 
 def _body_of(head: bytes) -> int | Broken:

@@ -215,10 +215,8 @@ class HeaderText(Message):
         self._has_its_via = False
         return [(KEYS.get(name) or key_of(name), line) for line in lines for name in (line.partition(":")[0],)]
 
-    def _copy_text_to(self, other: HeaderText) -> None:
-        """Give another message these lines, of which none has been needed by itself, and what is known of them."""
-        other._fields = other._first = None
-        other._vias, other._lines, other._match = self._vias, self._lines, self._match
+    def _copy_known_to(self, other: HeaderText) -> None:
+        """Give another message that was made with these lines what is known of them."""
         other._has_its_via, other._via, other._branch = self._has_its_via, self._via, self._branch
         other._cseq, other._from, other._to = self._cseq, self._from, self._to
 

@@ -23,7 +23,7 @@ from voipshift.sip.grammar import MAGIC_COOKIE, NAMES, header_parameters
 from voipshift.sip.headertext import WRITTEN
 from voipshift.sip.message import MAX_MESSAGE, Request, Response
 from voipshift.sip.reasons import REASONS
-from voipshift.sip.uri import SipUri
+from voipshift.sip.uri import SipUri, TelUri
 
 #: Octets of a longer header are not plain: that of a call which three proxies have passed on is half as long.
 MAX_HEADER = 2000
@@ -117,7 +117,11 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     if is_response:
         status, reason, vias, lines = match.group("status", "reason", "vias", "lines")
         return PlainResponse(int(status), reason, vias, lines, octets[end:], match)
-    return PlainRequest(match, octets[end:])
+    method, uri, vias, lines, user, host, port, asks = match.group(
+        "method", "uri", "vias", "lines", "user", "at", "at_port", "asks"
+    )
+    target = None if asks else SipUri(user, host, None if port is None else int(port))
+    return PlainRequest(method, uri, target, vias, lines, octets[end:], match)
 
 
 @lru_cache(MAX_REMEMBERED)
@@ -133,29 +137,40 @@ def _come_once(parameters: str) -> bool:
 class PlainRequest(Request):
     """A plain request.
 
-    :param match: what was matched, from which its header is made
+    :param target: what its Request-URI says, where that is known
+    :param vias: as :class:`~voipshift.sip.headertext.HeaderText` keeps them, and so are ``lines``
+    :param match: what was matched
     """
 
     __slots__ = ()
 
-    def __init__(self, match: re.Match[str], body: bytes) -> None:
-        self.method, self.uri, self._vias, self._lines, user, host, port, asks = match.group(
-            "method", "uri", "vias", "lines", "user", "at", "at_port", "asks"
-        )
-        self._target = None if asks else SipUri(user, host, None if port is None else int(port))
-        self._target_uri = self.uri
+    def __init__(
+        self,
+        method: str,
+        uri: str,
+        target: SipUri | TelUri | re.Match[str] | None,
+        vias: str,
+        lines: str,
+        body: bytes,
+        match: re.Match[str] | None,
+    ) -> None:
+        self.method = method
+        self.uri = self._target_uri = uri
+        self._target = target
         self.body = body
+        self._vias = vias
+        self._lines = lines
         self._match = match
         self._has_its_via = True
         self._fields = self._first = self._via = self._branch = self._cseq = self._from = self._to = None
 
     def copy(self) -> Request:
-        if self._lines is None:
+        lines = self._lines
+        if lines is None:
             return super().copy()
-        copied = PlainRequest.__new__(PlainRequest)
-        copied.method, copied.uri, copied.body = self.method, self.uri, self.body
-        copied._target, copied._target_uri = self._target, self._target_uri
-        self._copy_text_to(copied)
+        copied = PlainRequest(self.method, self.uri, self._target, self._vias, lines, self.body, self._match)
+        copied._target_uri = self._target_uri
+        self._copy_known_to(copied)
         return copied
 
     @property
@@ -233,7 +248,7 @@ class PlainRequest(Request):
 class PlainResponse(Response):
     """A plain response, or one of ours to a plain request.
 
-    :param vias: as :class:`HeaderText` keeps them, and so are ``lines``
+    :param vias: as :class:`~voipshift.sip.headertext.HeaderText` keeps them, and so are ``lines``
     :param match: what was matched; None for one of ours
     """
 
@@ -253,11 +268,12 @@ class PlainResponse(Response):
         self._fields = self._first = self._via = self._branch = self._cseq = self._from = self._to = None
 
     def copy(self) -> Response:
-        if self._lines is None:
+        lines = self._lines
+        if lines is None:
             return super().copy()
-        copied = PlainResponse.__new__(PlainResponse)
-        copied.status, copied.reason, copied.body, copied.ours = self.status, self.reason, self.body, self.ours
-        self._copy_text_to(copied)
+        copied = PlainResponse(self.status, self.reason, self._vias, lines, self.body, self._match)
+        copied.ours = self.ours
+        self._copy_known_to(copied)
         return copied
 
     @property

@@ -126,6 +126,7 @@ class Transaction:
     :ivar user: the transaction user's own
     """
 
+    __deletable__ = ("request",)
     __slots__ = ("destination", "interval", "key", "method", "reliable", "request", "sent", "state", "user")
     #: The request that began it; gone when only absorbing is left to do.
     request: Request
