@@ -39,5 +39,11 @@ class Batch:
     def __exit__(self, *raised: object) -> None:
         self._running = False
         acts, self._acts = self._acts, []
+        failed: Exception | None = None
         for act in acts:
-            act()
+            try:
+                act()
+            except Exception as error:  # the others have nothing to do with it
+                failed = failed or error
+        if failed is not None:
+            raise failed
