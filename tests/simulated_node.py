@@ -36,6 +36,10 @@ class Broken(AssertionError):
     """A promise of the group was broken."""
 
 
+#: How a node decides about what a member asks.
+Consider = Callable[[CallAttempt, tuple[Load, ...], float, Callable[[], None], str], Deferred[Acceptance]]
+
+
 class Node:
     """One boot of a node: the pure core behind a real exchange."""
 
@@ -93,6 +97,7 @@ class Node:
             chain=group.collect(self.exchange.poll),
             rates=self.rates,
         )
+        self.considers: Consider = self.delegation.consider
 
     def start(self) -> None:
         self.group.network.receivers[self.address] = self
@@ -134,7 +139,7 @@ class Node:
             raise Broken(f"{self.name} was asked along {names}")
         if not names or names[0] != entry:
             raise Broken(f"{entry} is the entry of {names}")
-        considered = self.delegation.consider(attempt, path, left_s, pending, entry)
+        considered = self.considers(attempt, path, left_s, pending, entry)
         considered.addCallback(self._remember, attempt)
         self.changed()
         return considered

@@ -20,22 +20,16 @@ class CallEndTest(SipNetTestCase):
         super().setUp()
         self.here = self.node()
         self.invite, self.answer = self.call()
-        self.ended: list[bool] = []
-        close = self.here.table.close
-
-        def closed(call: Call) -> bool:
-            self.ended.append(close(call))
-            return self.ended[-1]
-
-        self.patch(self.here.table, "close", closed)
+        self.ended: list[Call] = []
+        self.here.proxy._ledger._closed = self.ended.append
 
     def over(self) -> None:
         """The call was closed exactly once, the count is the table's, and nothing is left."""
-        self.assertEqual(self.ended, [True])
+        self.assertEqual(len(self.ended), 1)
         self.assertEqual((len(self.here.table), self.here.workload.occupancy(self.clock.seconds())), (0, 0.0))
         self.network.advance(200)
         self.assertEqual((self.phone.words(), self.gateway.words(), len(self.here.sip.layer)), ([], [], 0))
-        self.assertEqual(self.ended, [True])
+        self.assertEqual(len(self.ended), 1)
 
     def test_the_caller_hangs_up(self) -> None:
         """BYE from the caller goes to the callee, its 200 comes back, and the call is over."""
@@ -66,7 +60,7 @@ class CallEndTest(SipNetTestCase):
         self.phone.answer(self.phone.asked("BYE"), 481)
         self.phone.told(200, "BYE")
         self.gateway.told(481, "BYE")
-        self.assertEqual(self.ended, [True, False])
+        self.assertEqual(len(self.ended), 1)
         self.assertEqual(len(self.here.table), 0)
 
     def test_a_bye_is_sent_again_by_the_node_and_answered_once(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,7 +10,7 @@ from voipshift.calls.gateways import MAX_PER_GATEWAY, Gateways
 from voipshift.calls.numbering import Numbering
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.locate import Place, Try
-from voipshift.sip.message import request
+from voipshift.sip.message import Response, request
 
 A, B = (("192.0.2.1", 5060), ("192.0.2.2", 5060))
 CARRIER = ("carrier.test", 0)
@@ -43,6 +41,12 @@ class MarkedDown:
     def is_down(self, there: Try) -> bool:
         return there in self.down
 
+    def silent(self, there: Try) -> None:
+        """Nobody is called here."""
+
+    def doubt(self, there: Try, response: Response) -> None:
+        """Nobody answers here."""
+
 
 class GatewaysTestCase(SynchronousTestCase):
     """Gateways whose names lead where the test says."""
@@ -50,7 +54,7 @@ class GatewaysTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """No name is known, and nobody is down."""
         self.names = KnownNames()
-        self.watch: Any = MarkedDown()
+        self.watch = MarkedDown()
 
     def gateways(self, *gateways: Gateway) -> Gateways:
         """Those of a node in Berlin."""

@@ -6,9 +6,10 @@ from random import Random
 
 from twisted.internet.defer import CancelledError
 
-from tests.group_nodes import ATTEMPT, ExchangeTestCase, Node
+from tests.group_nodes import ATTEMPT, SECRET, ExchangeTestCase, Node
 from voipshift.errors import NoAnswer, Refused
-from voipshift.group.envelope import TOO_LONG
+from voipshift.group.envelope import TOO_LONG, Opener
+from voipshift.group.keys import Keys
 from voipshift.group.messages import HEAD, PRELUDE
 from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
 
@@ -361,23 +362,18 @@ class Attacking(ExchangeTestCase):
         peer = a.exchange._peers.member("b")
         assert peer is not None
         bodies: list[bytes] = []
-        outgoing = a.exchange._speaker._stream(peer)
-        seal = outgoing.seal
-
-        class Spy:
-            space = outgoing.space
-
-            def seal(self, body: bytes, random: bytes) -> bytes:
-                bodies.append(body)
-                return seal(body, random)
-
-        peer.outgoing = Spy()  # type: ignore[assignment]
+        seal = a.exchange._speaker._stream(peer).seal
+        heard = Opener(Keys([SECRET]), "b", b.exchange.boot)
+        self.network.sent.clear()
         answer = a.ask("b")
         self.network.run(0.1)
         acceptance = self.successResultOf(answer)
         a.exchange.give_back(acceptance, ATTEMPT.id)
         a.exchange.tell_lapsed([("b", ATTEMPT.id, acceptance.lease)])
         self.network.run(2)
+        for octets, destination in self.network.sent:
+            if destination == b.address:
+                bodies.append(heard.open(octets, 0.0)[1])
         random = Random(11)
         for _ in range(3000):
             body = bytearray(random.choice(bodies))

@@ -285,7 +285,7 @@ class EndingTests(SmallGroupTestCase):
             asked.append(ask)
             return fail(Refused((liar.load(),)))
 
-        self.patch(liar.delegation, "consider", consider)
+        liar.considers = consider
         clients = self.calls(group, *["n0"] * 12)
         self.assertEqual([client.outcome for client in clients], ["carried"] * 11 + ["refused"])
         self.assertGreater(len(asked), 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.h323_ladder import ALERTING, CALL, CONNECT, LadderTestCase, release
 from tests.h323_messages import SETUP_OCTETS
 from tests.h323net import GATEWAY, PHONE, SPARE
+from voipshift.calls.dialplan import DialPlan
 from voipshift.calls.record import Record
 from voipshift.calls.recorder import Recorder
 from voipshift.h323 import signalling
@@ -85,7 +86,7 @@ class RecordTests(LadderTestCase):
 
     def test_a_number_that_nobody_takes(self) -> None:
         """404, and sent nowhere."""
-        self.patch(self.relay._plan, "addresses", lambda called: ())
+        self.relay._plan = DialPlan(())
         self.phone().say(SETUP_OCTETS)
         found = self.record()
         self.assertEqual((found.code, found.gateway), (404, None))

@@ -27,6 +27,8 @@ GIVEN: dict[str, Any] = {
     "horizon_s": 1.0,
     "now": 0.0,
 }
+#: What the model asks of them.
+ASKED = ("accepted", "queue_delay_s", "horizon_s", "now")
 
 
 class CriteriaTests(SynchronousTestCase):
@@ -76,13 +78,6 @@ class BucketTests(SynchronousTestCase):
         """Without a group, or as the only one of it."""
         self.assertEqual(self.occupancy(), 0.0)
         self.assertEqual(self.occupancy(members=()), 0.0)
-
-
-class Believer:
-    """A model that believes what it is told."""
-
-    capacity: float | None = None
-    sureness = 0.75
 
 
 class GaugeTests(SynchronousTestCase):
@@ -140,14 +135,17 @@ class GaugeTests(SynchronousTestCase):
             logged.append(formatEvent(event))
 
         remember: Any = note
-        model = Believer()
-        self.workload.model = model  # type: ignore[assignment]
+        model = self.workload.model = Model(80.0, **{name: GIVEN[name] for name in ASKED}, busy=lambda: 0.0)
+        for second in range(60):
+            model.estimate.observe(float(second), 0.01 * second, 0.0, float(second))
         globalLogPublisher.addObserver(remember)
         self.addCleanup(globalLogPublisher.removeObserver, remember)
-        for model.capacity, lines in [(None, 0), (80.0, 1), (90.0, 1), (70.0, 1), (50.0, 2), (None, 3), (None, 3)]:
+        for model._capacity, lines in [(None, 0), (80.0, 1), (90.0, 1), (70.0, 1), (50.0, 2), (None, 3), (None, 3)]:
             self.clock.advance(SAMPLE_S)
             self.assertEqual(len(logged), lines, model.capacity)
-        self.assertEqual(logged[0], "workload.model: this node can accept 80.0 calls per second, sure to 0.75")
+        self.assertGreater(model.sureness, 0.9)
+        sure = f"{model.sureness:.2f}"
+        self.assertEqual(logged[0], f"workload.model: this node can accept 80.0 calls per second, sure to {sure}")
 
     def test_the_others_are_told(self) -> None:
         """When it begins to be late and when it is no longer; not as long as nothing was measured that changes."""

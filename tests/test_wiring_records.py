@@ -9,8 +9,8 @@ from twisted.internet.defer import maybeDeferred
 from tests.sipnet import GATEWAY, PHONE
 from tests.test_tap import NodeTestCase
 from voipshift.balance.reason import Reason
+from voipshift.calls.dialplan import DialPlan
 from voipshift.calls.record import Record
-from voipshift.errors import ProtocolViolation
 from voipshift.node import Load
 from voipshift.store import sqlite
 from voipshift.store.recordsqlite import SqliteRecords
@@ -132,11 +132,7 @@ class RecordsTest(NodeTestCase):
 
     def test_a_number_that_nobody_takes(self) -> None:
         """Accepted, and sent nowhere."""
-
-        def nobody(target: str) -> None:
-            raise ProtocolViolation("No Gateway For This Number", 404)
-
-        self.patch(self.member.proxy, "_targets", lambda *asked: nobody(asked[1]))
+        self.member.proxy._gateways._plan = DialPlan(())
         self.phone.say(self.phone.request("INVITE", self.shifted(), number=2), MEMBER)
         self.phone.told(404)
         self.assertEqual([(each.node, each.code, each.gateway) for each in self.records()][1:], [("member", 404, None)])

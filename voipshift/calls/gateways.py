@@ -7,6 +7,7 @@ call, and gets its calls by that name; those that are known to be down are skipp
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -14,7 +15,6 @@ from voipshift.calls.dialplan import MAX_TRIES, DialPlan, Gateway
 from voipshift.calls.location import Target
 from voipshift.calls.route import uri_of
 from voipshift.calls.waiting import Lookup
-from voipshift.calls.watch import Watch
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.locate import Place, Try
@@ -25,6 +25,14 @@ from voipshift.sip.uri import SipUri, is_ip_address, scheme_of, unescape, write_
 MAX_PER_GATEWAY = 4
 
 
+class Standing(Protocol):
+    """Who knows which of them answer (:class:`voipshift.calls.watch.Watch`)."""
+
+    def is_down(self, there: Try) -> bool: ...
+    def silent(self, there: Try) -> None: ...
+    def doubt(self, there: Try, response: Response) -> None: ...
+
+
 class Gateways:
     """All gateways that speak SIP.
 
@@ -33,7 +41,7 @@ class Gateways:
     :param watch: who of them answers
     """
 
-    def __init__(self, plan: DialPlan, names: Lookup, watch: Watch) -> None:
+    def __init__(self, plan: DialPlan, names: Lookup, watch: Standing) -> None:
         self._plan = plan
         self._names = names
         self._watch = watch

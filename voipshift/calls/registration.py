@@ -108,7 +108,7 @@ class Registrar:
         self._tag = tag
         self._wall = wall
         self.answered: Counter[int] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def find(self, target: str) -> Deferred[tuple[tuple[Target, ...], ...]] | None:
         """Where a Request-URI's user is, group by group; None where it is nobody who could be registered here.

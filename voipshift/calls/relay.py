@@ -85,7 +85,7 @@ class Relay:
         self._timers: Timers[RelayedCall] = Timers()
         self.counts: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     # What the connections tell.
 

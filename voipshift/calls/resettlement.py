@@ -75,7 +75,7 @@ class Resettlement:
         self._trusts = trusts
         self._now = now
         self._octets = octets
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def settle(self, transaction: ServerTransaction, user: str, *, known: bool, register: Callable[[], object]) -> None:
         """Have a client registered here, or elsewhere.

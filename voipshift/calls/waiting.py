@@ -71,7 +71,7 @@ class Waiting:
         self._respond = respond
         self._tag = tag
         self._number = 0
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def __len__(self) -> int:
         return self._number

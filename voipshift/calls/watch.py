@@ -101,7 +101,7 @@ class Watch:
         self._lost: set[Gateway] = set()
         #: Those that said when they will be back.
         self._waiting: set[Try] = set()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def start(self) -> None:
         """Ask everybody for the first time, each at a moment of its own within the first second."""

@@ -41,7 +41,7 @@ class Acquaintance:
     :ivar incarnation: ours
     """
 
-    _log: ClassVar[Logger] = Logger()
+    _log: ClassVar[Logger] = Logger(__name__)
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class Bus:
     :raises ConfigurationError: as it says
     """
 
-    _log = Logger()
+    _log = Logger(__name__)
 
     def __init__(self, url: str, received: Callable[[bytes], None], reactor: Any, file: str) -> None:
         parts = urlsplit(url)

@@ -63,7 +63,7 @@ class Exchange:
     :ivar counts: the datagrams and messages dropped, by reason
     """
 
-    _log: ClassVar[Logger] = Logger()
+    _log: ClassVar[Logger] = Logger(__name__)
 
     def __init__(
         self,

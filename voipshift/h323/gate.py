@@ -76,7 +76,7 @@ class Gate:
         self._wall = wall
         self._shown: OrderedDict[bytes, str] = OrderedDict()
         self.refused: Counter[str] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def vouches(self, host: str, *, registers: bool = False) -> Party | None:
         """Who is at an address, where that needs no password."""

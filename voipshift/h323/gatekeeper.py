@@ -164,7 +164,7 @@ class Gatekeeper:
         self._number = 0
         self.counts: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     # What comes in, and time.
 

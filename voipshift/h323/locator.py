@@ -67,7 +67,7 @@ class Locator:
         self._locate = locate
         self._send = send
         self._octets = octets
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def find(self, asked: Asked, request: LocationRequest) -> None:
         """Where is it?"""

@@ -139,7 +139,7 @@ class Portal:
         self._recorder = recorder
         self.counts: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def requested(self, call: Requested) -> None:
         """A SETUP came in."""

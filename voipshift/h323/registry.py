@@ -162,7 +162,7 @@ class Registry:
         self._octets = octets
         #: when the group was asked about strangers
         self._strangers: deque[float] = deque()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def endpoint(self, identifier: str | None) -> Endpoint | None:
         """Who is registered by that identifier."""

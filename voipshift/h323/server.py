@@ -193,7 +193,7 @@ class Server:
         self._released: Deferred[None] | None = None
         self.octets = 0
         self.dropped: Counter[str] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def __len__(self) -> int:
         return len(self._lines)

@@ -80,7 +80,7 @@ class Gate:
         self._now = now
         self._guesses = Guesses()
         self.counts: Counter[str] = Counter()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def consume(self, request: Request) -> None:
         """Take the credentials that were for this node out of a request before it goes on to somebody else."""

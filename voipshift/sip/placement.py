@@ -149,7 +149,7 @@ class Placement:
         self._identify_self = identify_self
         self._octets = octets
         self._recorder = recorder
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def decide(self, invite: ServerTransaction, target: str, callee: str, known: bool, *, alone: bool) -> None:
         """A call attempt: find out who takes it.

@@ -63,7 +63,7 @@ class Seals:
         #: Marks of this second and before are not believed: some of them that were used had to be forgotten.
         self._forgotten = -1
         self._warns_at = now()
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def mark(self, request: Request, branch: str) -> str:
         """The Via parameter that marks a request which leaves with that branch."""

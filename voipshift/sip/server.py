@@ -109,7 +109,7 @@ class SipServer:
         self._timetables: tuple[Timetable, ...] = ()
         self._refusals: Refusals | None = None
         self._control: Control | None = None
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def serve(
         self,

@@ -100,7 +100,7 @@ class Streams:
         self._stopped = False
         self.dropped: Counter[str] = Counter()
         self.octets = 0
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def __len__(self) -> int:
         return len(self._connections)

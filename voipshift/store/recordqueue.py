@@ -81,7 +81,7 @@ class RecordQueue:
         self._stopped: Deferred[None] | None = None
         self._deadline: IDelayedCall | None = None
         self._ended = False
-        self._log = Logger()
+        self._log = Logger(__name__)
         self.counts = {"written": 0, "lost": 0}
 
     def __len__(self) -> int:

@@ -39,7 +39,7 @@ class UserFile:
         self._file = file
         self._realm = realm
         self._now = now
-        self._log = Logger()
+        self._log = Logger(__name__)
         self._users: dict[str, Secrets] = {}
         self._read_at: tuple[int, int, int] | None = None
         self._looked = 0.0

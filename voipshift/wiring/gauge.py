@@ -143,7 +143,7 @@ class Gauge:
         self._call: IDelayedCall | None = None
         #: What the log says of the model's capacity, in calls per second.
         self._told: float | None = None
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def start(self) -> None:
         """Measure from now on."""

@@ -38,7 +38,7 @@ class Lookup:
         self._nowhere: set[Address] = set()
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def start(self) -> None:
         """Look them up, and again from time to time."""

@@ -134,7 +134,7 @@ class Reception:
         self._gateway_hosts = gateway_hosts
         self._now = now
         self._wall = wall
-        self._log = Logger()
+        self._log = Logger(__name__)
         self._counting = LoopingCall(self._count)
         self._counting.clock = reactor
         self._store = open_store(settings, reactor)

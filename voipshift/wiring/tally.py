@@ -39,7 +39,7 @@ class Tally:
         self._counters = counters
         self._told: dict[str, Counter[str]] = {name: Counter() for name in counters}
         self._alarm = Alarm(clock, self._due)
-        self._log = Logger()
+        self._log = Logger(__name__)
 
     def start(self) -> None:
         """Begin to look."""
