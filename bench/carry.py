@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from bench.nodes import carrier, words_of
+from bench.nodes import build, carrier, words_of
 from bench.processes import Starter, cpu_s, free_ports
 from bench.proxies import kamailio, sippy
 from bench.rivals import Server
@@ -112,6 +112,7 @@ def say(progress: str) -> None:
 
 def tell(result: dict[str, dict[str, float]]) -> None:
     """Print the figures for people."""
+    print(f"voipshift is {build()}")
     print(f"{'':12}{'cpu_us':>12}{'failed':>12}")
     for name in ("node", "kamailio", "sippy"):
         if name in result:

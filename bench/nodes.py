@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from functools import partial
 
+from bench.load import read_line
 from bench.processes import Starter, await_answer, free_ports
 from bench.rivals import Server, options
 from voipshift.group import keys
@@ -101,6 +102,16 @@ def full(starter: Starter) -> Server:
     if not await_answer(address, partial(options, address), b"SIP/2.0 503", PATIENCE_S):
         raise SystemExit(f"the nodes do not answer:\n{words_of(starter, 'full')}{words_of(starter, 'full-too')}")
     return Server("full", address, pids[:1])
+
+
+def build() -> str:
+    """How the voipshift that is installed was built: ``interpreted``, or ``compiled`` (``make compiled``)."""
+    with Starter() as starter:
+        process = starter.start_python("-c", "from voipshift import node; print(node.__file__)", talks=True)
+        file = read_line(process, PATIENCE_S).strip()
+    if not file:
+        raise SystemExit("voipshift is not installed for this Python: pip install --editable .")
+    return "interpreted" if file.endswith(".py") else "compiled"
 
 
 def words_of(starter: Starter, name: str) -> str:

@@ -35,7 +35,7 @@ from statistics import median
 from typing import NamedTuple
 
 from bench.load import Client, Tally
-from bench.nodes import LEASE_S, portal, words_of
+from bench.nodes import LEASE_S, build, portal, words_of
 from bench.processes import Starter, cpu_s
 from bench.rivals import Server, echo, kamailio
 from bench.sampler import report
@@ -114,6 +114,7 @@ def say(progress: str) -> None:
 
 def tell(result: dict[str, dict[str, float]]) -> None:
     """Print the figures for people."""
+    print(f"voipshift is {build()}")
     columns = ("cpu_us", "p50_us", "p99_us", "per_second", "lost", "wrong", "repeated")
     print(f"{'':24}" + "".join(f"{column:>12}" for column in columns))
     for name in ("echo", "redirect", "kamailio"):
