@@ -12,8 +12,8 @@ from setuptools import setup
 
 #: The rooms that a call attempt walks through.
 ROOMS = ("balance", "calls", "delegation", "group", "sip")
-#: What they share.
-MODULES = ("batch", "entropy", "interval", "node")
+#: What they share, and the port beneath them.
+MODULES = ("batch", "entropy", "interval", "node", "udp")
 #: What mypyc does not take: a generator that Twisted steps through, a class that is made where it is needed.
 INTERPRETED = ("calls/terminals", "group/bus")
 

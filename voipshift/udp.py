@@ -17,7 +17,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from voipshift.batch import Batch
 from voipshift.node import Address
@@ -41,7 +41,6 @@ TIMESPEC = struct.Struct("@ll")
 Received = Callable[[bytes, Address], None]
 
 
-@implementer(IReadDescriptor)
 class DatagramPort:
     """An open UDP socket, bound at once and read from :meth:`start` to :meth:`stop`.
 
@@ -146,6 +145,10 @@ class DatagramPort:
 
     def logPrefix(self) -> str:
         return "udp"
+
+
+# Said from outside: a decorated class is none of C when it is compiled.
+classImplements(DatagramPort, IReadDescriptor)
 
 
 def open_port(address: Address, received: Received, batch: Batch | None = None) -> DatagramPort:
