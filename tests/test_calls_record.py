@@ -53,7 +53,7 @@ class RecordTests(SynchronousTestCase):
 class Slot:
     """A lease."""
 
-    attempt = ATTEMPT._replace(call_id="")
+    attempt = ATTEMPT.replace(call_id="")
     entry = "primary"
     visited = WAY
 
@@ -102,7 +102,7 @@ class RecorderTests(SynchronousTestCase):
         self.assertEqual(REGISTRATIONS, (REGISTERS, NOBODY))
         for callee in ("REGISTER sip:alice@example.com", NOBODY):
             slot = Slot()
-            slot.attempt = ATTEMPT._replace(callee=callee)
+            slot.attempt = ATTEMPT.replace(callee=callee)
             self.recorder.lapsed([slot])
         self.assertEqual(self.kept, [])
 

@@ -49,7 +49,7 @@ class RacingTests(DelegationTestCase):
 
     def test_no_contender_tells_the_client(self) -> None:
         """What a direct answer needs is left out: two could accept."""
-        placed = self.delegation.place(ATTEMPT._replace(reply=b"Via: x\r\n"))
+        placed = self.delegation.place(ATTEMPT.replace(reply=b"Via: x\r\n"))
         self.assertEqual([asked.attempt.reply for asked in self.asks.sent], [b"", b""])
         placed.addErrback(lambda failure: None)
         placed.cancel()

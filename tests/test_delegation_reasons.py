@@ -42,7 +42,7 @@ class ReasonTests(DelegationTestCase):
         self.asks.sent[1].answer.errback(NoAnswer(silent=False))
         way = [("a", Reason.FULL), ("b", Reason.SILENT), ("c", Reason.NO_ANSWER)]
         self.assertEqual(told(self.asks.sent[2].path), way)
-        self.asks.sent[2].answer.errback(Refused((said("d", 1.0)._replace(reason=Reason.HOP_LIMIT),)))
+        self.asks.sent[2].answer.errback(Refused((said("d", 1.0).because(Reason.HOP_LIMIT),)))
         refused = self.failureResultOf(placed, Refused)
         self.assertEqual(told(refused.value.visited), [*way[1:], ("d", Reason.HOP_LIMIT), ("a", Reason.HOP_LIMIT)])
 
@@ -51,7 +51,7 @@ class ReasonTests(DelegationTestCase):
         self.calls = 2
         self.hear(said("b", 0.5), said("c", 0.9, capacity=0.001))
         placed = self.delegation.place(ATTEMPT)
-        self.asks.sent[0].answer.errback(Refused((said("b", 1.0)._replace(reason=Reason.NOBODY_TO_ASK),)))
+        self.asks.sent[0].answer.errback(Refused((said("b", 1.0).because(Reason.NOBODY_TO_ASK),)))
         self.assertEqual(told(self.asks.sent[1].path)[1:], [("b", Reason.NOBODY_TO_ASK)])
         self.asks.sent[1].answer.callback(accepted_by(said("c", 0.6)))
         self.successResultOf(placed)
@@ -74,7 +74,7 @@ class ReasonTests(DelegationTestCase):
         """What somebody else said before of a member is not repeated as if it were about this attempt."""
         self.delegation.explains = False
         self.calls = 2
-        self.hear(said("b", 0.5)._replace(reason=Reason.FULL), said("c", 0.5)._replace(reason=Reason.FULL))
+        self.hear(said("b", 0.5).because(Reason.FULL), said("c", 0.5).because(Reason.FULL))
         self.delegation.place(ATTEMPT)
         self.asks.sent[0].answer.errback(NoAnswer(silent=True))
         self.assertEqual([load.reason for load in self.asks.sent[1].path], [0, 0])

@@ -37,7 +37,7 @@ class RecordedTests(DelegationTestCase):
         self.hear(said("b", 0.5))
         placed = self.recorded.place(ATTEMPT)
         self.time = 0.25
-        acceptance = accepted_by(self.asks.sent[0].path[0], said("b", 0.6)._replace(reason=Reason.BELOW_THRESHOLD))
+        acceptance = accepted_by(self.asks.sent[0].path[0], said("b", 0.6).because(Reason.BELOW_THRESHOLD))
         self.asks.sent[0].answer.callback(acceptance)
         self.assertIs(self.successResultOf(placed), acceptance)
         [found] = self.kept

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final
+
+from voipshift.value import Value
 
 #: An IP address (or, before it was looked up, a host name) and a port.
 Address = tuple[str, int]
@@ -29,7 +31,7 @@ class NodeIdentity:
     doors: Mapping[str, Address]
 
 
-class Load(NamedTuple):
+class Load(Value):
     """What a node said of its own workload at one moment.
 
     ``(incarnation, sequence)`` grows with each statement of a node; only a newer one replaces an older one.
@@ -37,16 +39,42 @@ class Load(NamedTuple):
     On an attempt's way ``reason`` is the :class:`~voipshift.balance.reason.Reason` of what it decided then.
     """
 
-    node: str
-    incarnation: int
-    sequence: int
-    occupancy: float
-    capacity: float
-    flags: int = 0
-    reason: int = 0
+    __slots__ = ("capacity", "flags", "incarnation", "node", "occupancy", "reason", "sequence")
+
+    def __init__(
+        self,
+        node: str,
+        incarnation: int,
+        sequence: int,
+        occupancy: float,
+        capacity: float,
+        flags: int = 0,
+        reason: int = 0,
+    ) -> None:
+        self.node: Final = node
+        self.incarnation: Final = incarnation
+        self.sequence: Final = sequence
+        self.occupancy: Final = occupancy
+        self.capacity: Final = capacity
+        self.flags: Final = flags
+        self.reason: Final = reason
+
+    def is_newer_than(self, other: Load) -> bool:
+        """Whether that node said it after the other one."""
+        if self.incarnation == other.incarnation:
+            return self.sequence > other.sequence
+        return self.incarnation > other.incarnation
+
+    def fields(self) -> list[str | int | float]:
+        """What it consists of, in the order in which it is sent."""
+        return [self.node, self.incarnation, self.sequence, self.occupancy, self.capacity, self.flags, self.reason]
+
+    def because(self, reason: int) -> Load:
+        """The same, and why the node decided so."""
+        return Load(self.node, self.incarnation, self.sequence, self.occupancy, self.capacity, self.flags, reason)
 
 
-class CallAttempt(NamedTuple):
+class CallAttempt(Value):
     """A client's request to connect.
 
     :param id: 16 octets, the attempt's name in the whole group: drawn by the entry node, or the callIdentifier of
@@ -62,19 +90,45 @@ class CallAttempt(NamedTuple):
     :param call_id: what the call is known by to its ends; known at the entry alone
     """
 
-    id: bytes
-    door: str
-    caller: str
-    callee: str
-    target: str
-    client: Address
-    trusted: bool = False
-    emergency: bool = False
-    reply: bytes = b""
-    call_id: str = ""
+    __slots__ = (
+        "call_id",
+        "callee",
+        "caller",
+        "client",
+        "door",
+        "emergency",
+        "id",
+        "reply",
+        "target",
+        "trusted",
+    )
+
+    def __init__(
+        self,
+        id: bytes,
+        door: str,
+        caller: str,
+        callee: str,
+        target: str,
+        client: Address,
+        trusted: bool = False,
+        emergency: bool = False,
+        reply: bytes = b"",
+        call_id: str = "",
+    ) -> None:
+        self.id: Final = id
+        self.door: Final = door
+        self.caller: Final = caller
+        self.callee: Final = callee
+        self.target: Final = target
+        self.client: Final = client
+        self.trusted: Final = trusted
+        self.emergency: Final = emergency
+        self.reply: Final = reply
+        self.call_id: Final = call_id
 
 
-class Acceptance(NamedTuple):
+class Acceptance(Value):
     """A node took the attempt and holds a lease for it.
 
     :param node: who
@@ -84,8 +138,13 @@ class Acceptance(NamedTuple):
     :param told: the node has told the client itself
     """
 
-    node: NodeIdentity
-    lease: str
-    visited: tuple[Load, ...]
-    hops: int
-    told: bool = False
+    __slots__ = ("hops", "lease", "node", "told", "visited")
+
+    def __init__(
+        self, node: NodeIdentity, lease: str, visited: tuple[Load, ...], hops: int, told: bool = False
+    ) -> None:
+        self.node: Final = node
+        self.lease: Final = lease
+        self.visited: Final = visited
+        self.hops: Final = hops
+        self.told: Final = told

@@ -60,8 +60,8 @@ class Member:
         self.suspect = False
         self.factors = UNTOLD
         self.offered: float | None = None
-        #: (incarnation, sequence) of what it last said itself, while ``load`` may have come by another way
-        self.said = load[1:3]
+        #: What it last said itself, while ``load`` may have come by another way.
+        self.said = load
         self.believe(load, now)
 
     def believe(self, load: Load, now: float) -> None:
@@ -148,15 +148,14 @@ class Members:
                 self.dead_after_s = silence_s(self._interval_s, len(self._members))
                 self._doors_changed()
             return
-        said = load[1:3]
-        if said <= member.said:
+        if not load.is_newer_than(member.said):
             return
-        member.said = said
+        member.said = load
         if member.doors is not identity.doors and member.doors != identity.doors:
             member.doors = identity.doors
             self._doors_changed()
         self._is_there(member, now)
-        if said > member.load[1:3]:
+        if load.is_newer_than(member.load):
             self._believe(member, load, now)
 
     def describe(self, name: str, factors: Factors, offered: float | None = None) -> None:
@@ -169,7 +168,7 @@ class Members:
     def learn(self, load: Load, now: float) -> None:
         """Somebody told the load of a node. That is no sign of life; one never heard itself is not a member yet."""
         member = self._members.get(load.node)
-        if member is not None and load[1:3] > member.load[1:3]:
+        if member is not None and load.is_newer_than(member.load):
             self._believe(member, load, now)
 
     def answered(self, name: str, now: float) -> None:

@@ -126,7 +126,7 @@ class Delegation:
         self.withdraw(acceptance, attempt)
         self.members.suspect(gone)
         reason = Reason.SILENT if self.explains else 0
-        return tuple(load._replace(reason=reason) if load.node == gone else load for load in acceptance.visited)
+        return tuple(load.because(reason) if load.node == gone else load for load in acceptance.visited)
 
     def consider(
         self,
@@ -172,11 +172,11 @@ class Delegation:
     def told(self, reason: Reason) -> Load:
         """The load of this node at its decision, and why it decides so."""
         load = self.load()
-        return load._replace(reason=reason) if self.explains else load
+        return load.because(reason) if self.explains else load
 
     def told_of(self, member: Member, reason: Reason) -> Load:
         """What is believed of a member that did not speak for itself."""
-        return member.load._replace(reason=reason if self.explains else 0)
+        return member.load.because(reason if self.explains else 0)
 
     def accept(
         self,

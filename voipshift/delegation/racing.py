@@ -159,7 +159,7 @@ def racing(width: float = math.inf) -> StartChain:
         pending: Callable[[], None] | None,
     ) -> Chain:
         if attempt.reply:  # whoever accepts first is not known to those that accept: the chain answers
-            attempt = attempt._replace(reply=b"")
+            attempt = attempt.replace(reply=b"")
         return RacingChain(width, here, attempt, path, entry, left_s, pending)
 
     return start

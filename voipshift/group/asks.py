@@ -121,7 +121,7 @@ class Asks:
         if not self._say(peer, Kind.ASK, encode_ask(ask)):
             if not ask.attempt.reply:
                 return False
-            ask = ask._replace(attempt=ask.attempt._replace(reply=b""))
+            ask = ask.replace(attempt=ask.attempt.replace(reply=b""))
             return self.begin(ask, peer, now, succeed, fail)
         asking = self._asks[ask.number] = Asking(ask, peer, now, succeed, fail)
         if asking.due_at < self.next:
@@ -196,7 +196,7 @@ class Asks:
             self._end(asking, NoAnswer(silent=False), now)
         else:
             asking.sends += 1
-            self._say(asking.peer, Kind.ASK, encode_ask(asking.ask._replace(left_s=asking.ends_at - now)))
+            self._say(asking.peer, Kind.ASK, encode_ask(asking.ask.replace(left_s=asking.ends_at - now)))
             asking.interval_s = min(2 * asking.interval_s, LONGEST_RESEND_S)
             asking.wait(now)
 

@@ -35,7 +35,7 @@ Pure.  What the body says is the business of :mod:`voipshift.group.messages`.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -50,7 +50,7 @@ VERSION = 1
 TOO_LONG = 1200
 BOOT_OCTETS = 16
 #: Of UTF-8; the prefix has to fit in one octet's count.
-LONGEST_NAME = 64
+LONGEST_NAME: Final = 64
 #: How far behind the newest sequence of a stream a datagram may come.
 WINDOW = 1024
 #: Of prefixes not known; the cost of each is a key derivation and a failed verification.

@@ -30,7 +30,7 @@ from voipshift.group.considerations import Consider, Considerations
 from voipshift.group.envelope import BOOT_OCTETS, Header, Opener, Stream
 from voipshift.group.fields import pack, unpack
 from voipshift.group.keys import Keys
-from voipshift.group.messages import PRELUDE, Ask, Kind, Lapsed, Statement, messages_of
+from voipshift.group.messages import PRELUDE, PRELUDE_OCTETS, Ask, Kind, Lapsed, Statement, messages_of
 from voipshift.group.peer import Peer
 from voipshift.group.peers import Peers
 from voipshift.group.polls import Polls
@@ -275,7 +275,7 @@ class Exchange:
     def _opened(self, header: Header, body: bytes, now: float) -> None:
         acquaintance, stream = self._acquaintance, header.stream
         peer = acquaintance.speaker_of(header, now)
-        if len(body) < PRELUDE.size:
+        if len(body) < PRELUDE_OCTETS:
             raise ProtocolViolation("malformed")
         clock_ms, incarnation = PRELUDE.unpack_from(body)
         clock_s = clock_ms / 1000

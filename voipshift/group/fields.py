@@ -7,9 +7,9 @@ returns the value or raises ProtocolViolation.  Pure.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgpack
 
@@ -21,27 +21,34 @@ from voipshift.node import Address, Load, NodeIdentity
 CHALLENGE_OCTETS = 8
 MOST_DOORS = 16
 MOST_SERVICES = 8
+#: Identities that are remembered with the octets that they are sent in.
+MOST_DOCUMENTS: Final = 1024
 #: What is longer does not fit in a datagram anyway.
-LONGEST_TEXT = 1200
-LONGEST_DOOR = 32
-LONGEST_HOST = 255
+LONGEST_TEXT: Final = 1200
+LONGEST_DOOR: Final = 32
+LONGEST_HOST: Final = 255
+LARGEST_PORT: Final = 65_535
 #: Of an incarnation (ms since 1970), a sequence, a count: exact in every language's numbers.
-LARGEST_NUMBER = (1 << 53) - 1
+LARGEST_NUMBER: Final = (1 << 53) - 1
+#: Of any whole number in msgpack.
+LARGEST_UNSIGNED: Final = (1 << 64) - 1
 #: Of an occupancy or a capacity.
-LARGEST_LOAD = 1e9
+LARGEST_LOAD: Final = 1e9
 #: Of why a node decided so; later versions know more of them.
-LARGEST_REASON = 255
+LARGEST_REASON: Final = 255
 
 _T = TypeVar("_T")
 
+_documents: Final[dict[str, tuple[NodeIdentity, bytes]]] = {}
+
 
 #: One for all: making it costs more than packing an Ask; its buffer grows where a message is longer.
-_packer = msgpack.Packer(buf_size=4096)
+_pack: Final[Callable[[object], bytes]] = msgpack.Packer(buf_size=4096).pack
 
 
 def pack(value: object) -> bytes:
     """One msgpack value."""
-    return _packer.pack(value)  # type: ignore[no-any-return]
+    return _pack(value)
 
 
 def unpack(octets: bytes) -> dict[Any, Any]:
@@ -57,7 +64,7 @@ def unpack(octets: bytes) -> dict[Any, Any]:
 
 def _unpacked(octets: bytes) -> object:
     try:
-        return msgpack.unpackb(octets, strict_map_key=False, use_list=True)
+        return msgpack.unpackb(octets, strict_map_key=False)
     except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException):
         # TypeError is a map whose key cannot be one.
         raise ProtocolViolation("malformed") from None
@@ -68,7 +75,19 @@ def document(name: str, doors: Mapping[str, Address]) -> bytes:
     return pack([name, dict(doors)])
 
 
-@lru_cache(maxsize=1024)
+def document_of(node: NodeIdentity) -> bytes:
+    """The same of a node that accepted, packed once."""
+    known = _documents.get(node.name)
+    if known is not None and known[0] is node:
+        return known[1]
+    packed = document(node.name, node.doors)
+    if len(_documents) >= MOST_DOCUMENTS:
+        _documents.clear()
+    _documents[node.name] = (node, packed)
+    return packed
+
+
+@lru_cache(maxsize=MOST_DOCUMENTS)
 def read_identity(document: bytes) -> NodeIdentity:
     """An identity of its document."""
     fields = read_array(_unpacked(document), 2, 16)
@@ -81,26 +100,17 @@ def read_identity(document: bytes) -> NodeIdentity:
 
 
 def read_load(value: object) -> Load:
-    """A node's load; every ask carries some, so that its fields are checked here and not one by one."""
-    if type(value) is not list or not 6 <= len(value) <= 64:
-        raise ProtocolViolation("malformed")
-    node, incarnation, sequence, occupancy, capacity, flags = value[:6]
-    reason = value[6] if len(value) > 6 else 0
-    if type(occupancy) is not float or not 0.0 <= occupancy <= LARGEST_LOAD:
-        occupancy = read_amount(occupancy)
-    if type(capacity) is not float or not 0.0 <= capacity <= LARGEST_LOAD:
-        capacity = read_amount(capacity)
-    if (
-        type(node) is str
-        and 0 < len(node) <= LONGEST_NAME
-        and type(incarnation) is type(sequence) is type(flags) is type(reason) is int
-        and 0 <= incarnation <= LARGEST_NUMBER
-        and 0 <= sequence <= LARGEST_NUMBER
-        and 0 <= flags <= LARGEST_NUMBER
-        and 0 <= reason <= LARGEST_REASON
-    ):
-        return Load(node, incarnation, sequence, occupancy, capacity, flags, reason)
-    raise ProtocolViolation("malformed")
+    """A node's load; one of an earlier version does not say why the node decided so."""
+    fields = read_array(value, 6, 64)
+    return Load(
+        read_name(fields[0]),
+        read_whole(fields[1]),
+        read_whole(fields[2]),
+        read_amount(fields[3]),
+        read_amount(fields[4]),
+        read_whole(fields[5]),
+        read_whole(fields[6], LARGEST_REASON) if len(fields) > 6 else 0,
+    )
 
 
 def read_criterion(value: object) -> tuple[int, float, float]:
@@ -128,45 +138,54 @@ def read_other(value: object) -> tuple[str, Address]:
     return read_name(fields[0]), read_group_address(fields[1:3])
 
 
-def read_array(value: object, least: int, most: int) -> Sequence[Any]:
+def read_array(value: object, least: int, most: int) -> list[Any]:
     """An array of so many elements."""
-    if type(value) not in (list, tuple) or not least <= len(value) <= most:  # type: ignore[arg-type]
+    if not isinstance(value, list) or not least <= len(value) <= most:
         raise ProtocolViolation("malformed")
-    return value  # type: ignore[return-value]
+    return value
+
+
+def read_truth(value: object) -> bool:
+    """True or False."""
+    if not isinstance(value, bool):
+        raise ProtocolViolation("malformed")
+    return value
 
 
 def read_whole(value: object, largest: int = LARGEST_NUMBER) -> int:
     """A whole number from 0 on; True is none."""
-    if type(value) is not int or not 0 <= value <= largest:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
         raise ProtocolViolation("malformed")
     return value
 
 
 def read_amount(value: object) -> float:
     """A number from 0 on; whatever is larger than the largest counts as that, infinity included."""
+    if not isinstance(value, float):
+        value = float(read_whole(value, LARGEST_UNSIGNED))
     # NaN compares false.
-    if (type(value) is float or type(value) is int) and value >= 0:
-        return float(min(value, LARGEST_LOAD))
-    raise ProtocolViolation("malformed")
+    if not value >= 0.0:
+        raise ProtocolViolation("malformed")
+    return min(value, LARGEST_LOAD)
 
 
 def read_text(value: object, longest: int = LONGEST_TEXT) -> str:
     """A text, which may be empty."""
-    if type(value) is not str or len(value) > longest:
+    if not isinstance(value, str) or len(value) > longest:
         raise ProtocolViolation("malformed")
     return value
 
 
 def read_name(value: object) -> str:
     """A node's name."""
-    if type(value) is not str or not 0 < len(value) <= LONGEST_NAME:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
         raise ProtocolViolation("malformed")
     return value
 
 
 def read_octets(value: object, least: int, most: int = 0) -> bytes:
     """So many octets."""
-    if type(value) is not bytes or not least <= len(value) <= (most or least):
+    if not isinstance(value, bytes) or not least <= len(value) <= (most or least):
         raise ProtocolViolation("malformed")
     return value
 
@@ -179,7 +198,7 @@ def read_challenge(value: object) -> bytes:
 def read_address(value: object) -> Address:
     """A host and a port."""
     fields = read_array(value, 2, 16)
-    host, port = read_text(fields[0], LONGEST_HOST), read_whole(fields[1], 65535)
+    host, port = read_text(fields[0], LONGEST_HOST), read_whole(fields[1], LARGEST_PORT)
     if not host or not port:
         raise ProtocolViolation("malformed")
     return host, port

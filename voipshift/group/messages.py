@@ -34,15 +34,16 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from voipshift.balance.factors import UNTOLD, Factors
 from voipshift.errors import ProtocolViolation
 from voipshift.group.fields import (
+    LARGEST_PORT,
     LONGEST_DOOR,
     LONGEST_HOST,
-    LONGEST_TEXT,
     document,
+    document_of,
     optional,
     pack,
     read_array,
@@ -56,26 +57,31 @@ from voipshift.group.fields import (
     read_octets,
     read_offered,
     read_other,
+    read_text,
+    read_truth,
     read_whole,
 )
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
+from voipshift.value import Value
 
 #: What all messages of a body have in common, and what each begins with.
-PRELUDE = struct.Struct(">qQ")
-HEAD = struct.Struct(">BH")
-ATTEMPT_OCTETS = 16
-LEASE_OCTETS = 16
+PRELUDE: Final = struct.Struct(">qQ")
+PRELUDE_OCTETS: Final = 16
+HEAD: Final = struct.Struct(">BH")
+HEAD_OCTETS: Final = 3
+ATTEMPT_OCTETS: Final = 16
+LEASE_OCTETS: Final = 16
 #: A path is at most the hop limit's 7 long; a refusal names each visited node once more.
-MOST_LOADS = 16
+MOST_LOADS: Final = 16
 MOST_OTHERS = 8
-MOST_HOPS = 16
+MOST_HOPS: Final = 16
 MOST_CRITERIA = 16
 #: How many leases, or numbers of Withdraws, one Lapsed names: with the longest names that is still below 1200 octets.
 MOST_LAPSED = 25
 #: Octets of header lines by which a node that accepts can tell the client itself.
-LONGEST_REPLY = 500
+LONGEST_REPLY: Final = 500
 #: Longer than any attempt may take.
-LONGEST_WAIT_MS = 60_000
+LONGEST_WAIT_MS: Final = 60_000
 
 
 class Kind(IntEnum):
@@ -156,22 +162,28 @@ class Poll(NamedTuple):
     address: Address
 
 
-class Ask(NamedTuple):
+class Ask(Value):
     """``number`` is the asking node's own and never used again by its boot; ``entry`` asked first."""
 
-    number: int
-    attempt: CallAttempt
-    path: tuple[Load, ...]
-    left_s: float
-    entry: str
+    __slots__ = ("attempt", "entry", "left_s", "number", "path")
+
+    def __init__(self, number: int, attempt: CallAttempt, path: tuple[Load, ...], left_s: float, entry: str) -> None:
+        self.number: Final = number
+        self.attempt: Final = attempt
+        self.path: Final = path
+        self.left_s: Final = left_s
+        self.entry: Final = entry
 
 
-class Answer(NamedTuple):
+class Answer(Value):
     """``acceptance`` is None for a refusal."""
 
-    number: int
-    visited: tuple[Load, ...]
-    acceptance: Acceptance | None
+    __slots__ = ("acceptance", "number", "visited")
+
+    def __init__(self, number: int, visited: tuple[Load, ...], acceptance: Acceptance | None) -> None:
+        self.number: Final = number
+        self.visited: Final = visited
+        self.acceptance: Final = acceptance
 
 
 class Withdraw(NamedTuple):
@@ -197,11 +209,12 @@ def messages_of(body: bytes) -> list[tuple[int, bytes]]:
     :raises ProtocolViolation: they do not fill it exactly, or there is none
     """
     found = []
-    at, end = PRELUDE.size, len(body)
-    while at + HEAD.size <= end:
-        kind, length = HEAD.unpack_from(body, at)
-        at += HEAD.size + length
-        found.append((kind, body[at - length : at]))
+    at, end = PRELUDE_OCTETS, len(body)
+    while at + HEAD_OCTETS <= end:
+        start = at + HEAD_OCTETS
+        stop = start + (body[at + 1] << 8 | body[at + 2])
+        found.append((body[at], body[start:stop]))
+        at = stop
     if at != end or not found:
         raise ProtocolViolation("malformed")
     return found
@@ -215,7 +228,7 @@ def encode_statement(statement: Statement, address: Address) -> dict[int, Any]:
     counts, load = statement.counts, statement.load
     numbers = [counts.calls, counts.leases, counts.accepted, counts.asked_on, counts.refused, counts.carried]
     return {
-        1: load,
+        1: load.fields(),
         2: document(load.node, statement.doors),
         3: address,
         4: [*numbers, counts.peak, counts.limit],
@@ -237,10 +250,10 @@ def encode_report(
 
 def encode_ask(ask: Ask) -> bytes:
     """An Ask's map."""
-    number, attempt, path, left_s, entry = ask
+    attempt = ask.attempt
     host, port = attempt.client
     fields = {
-        1: number,
+        1: ask.number,
         2: attempt.id,
         3: attempt.door,
         4: attempt.caller,
@@ -249,9 +262,9 @@ def encode_ask(ask: Ask) -> bytes:
         7: host,
         8: port,
         9: attempt.trusted,
-        10: path,
-        11: min(max(0, int(left_s * 1000)), LONGEST_WAIT_MS),
-        12: entry,
+        10: [load.fields() for load in ask.path],
+        11: min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS),
+        12: ask.entry,
     }
     if attempt.emergency:
         fields[13] = True
@@ -265,14 +278,13 @@ def encode_pending(number: int) -> bytes:
     return pack({1: number})
 
 
-def encode_answer(number: int, visited: Sequence[Load], acceptance: Acceptance | None) -> bytes:
+def encode_answer(number: int, visited: tuple[Load, ...], acceptance: Acceptance | None) -> bytes:
     """An Answer's map; of a longer list of visited nodes the last ones are sent."""
-    loads = visited[-MOST_LOADS:]
+    loads = [load.fields() for load in visited[-MOST_LOADS:]]
     if acceptance is None:
         return pack({1: number, 2: loads})
-    node = acceptance.node
     lease = bytes.fromhex(acceptance.lease)
-    fields = {1: number, 2: loads, 3: lease, 4: document(node.name, node.doors), 5: acceptance.hops}
+    fields = {1: number, 2: loads, 3: lease, 4: document_of(acceptance.node), 5: acceptance.hops}
     if acceptance.told:
         fields[9] = True
     return pack(fields)
@@ -308,10 +320,10 @@ def decode_report(fields: dict[Any, Any]) -> Report:
     calls, leases, accepted, asked_on, refused, carried, peak = [read_whole(number) for number in numbers[:7]]
     counts = Counts(calls, leases, accepted, asked_on, refused, carried, peak, limit)
     hops = tuple(read_whole(number) for number in read_array(fields.get(5), 0, MOST_HOPS))
-    others = tuple(read_other(value) for value in read_array(fields.get(7, ()), 0, MOST_OTHERS))
+    others = tuple(read_other(value) for value in read_array(fields.get(7, []), 0, MOST_OTHERS))
     challenge = optional(fields, 8, b"", read_challenge)
     echo = optional(fields, 9, b"", read_challenge)
-    criteria = tuple(read_criterion(value) for value in read_array(fields.get(10, ()), 0, MOST_CRITERIA))
+    criteria = tuple(read_criterion(value) for value in read_array(fields.get(10, []), 0, MOST_CRITERIA))
     factors = optional(fields, 11, UNTOLD, read_factors)
     offered = optional(fields, 12, None, read_offered)
     statement = Statement(load, identity.doors, counts, hops, read_whole(fields.get(6)), criteria, factors, offered)
@@ -319,27 +331,25 @@ def decode_report(fields: dict[Any, Any]) -> Report:
 
 
 def decode_ask(fields: dict[Any, Any]) -> Ask:
-    """An Ask of a map: the message that there are most of, so that what is always there is checked here at once."""
-    get = fields.get
-    id, door, caller, callee, target, host, port, trusted = map(get, range(2, 10))
-    if not (
-        type(id) is bytes
-        and len(id) == ATTEMPT_OCTETS
-        and type(door) is type(caller) is type(callee) is type(target) is type(host) is str
-        and len(door) <= LONGEST_DOOR
-        and len(caller) <= LONGEST_TEXT
-        and len(callee) <= LONGEST_TEXT
-        and len(target) <= LONGEST_TEXT
-        and len(host) <= LONGEST_HOST
-        and type(port) is int
-        and 0 <= port <= 65535
-        and type(trusted) is bool
-    ):
-        raise ProtocolViolation("malformed")
-    reply = read_octets(fields[14], 1, LONGEST_REPLY) if 14 in fields else b""
-    attempt = CallAttempt(id, door, caller, callee, target, (host, port), trusted, get(13) is True, reply)
-    path = tuple([read_load(value) for value in read_array(get(10), 0, MOST_LOADS)])
-    return Ask(read_whole(get(1)), attempt, path, read_whole(get(11), LONGEST_WAIT_MS) / 1000, read_name(get(12)))
+    """An Ask of a map."""
+    attempt = CallAttempt(
+        read_octets(fields.get(2), ATTEMPT_OCTETS),
+        read_text(fields.get(3), LONGEST_DOOR),
+        read_text(fields.get(4)),
+        read_text(fields.get(5)),
+        read_text(fields.get(6)),
+        (read_text(fields.get(7), LONGEST_HOST), read_whole(fields.get(8), LARGEST_PORT)),
+        read_truth(fields.get(9)),
+        fields.get(13) is True,
+        read_octets(fields[14], 1, LONGEST_REPLY) if 14 in fields else b"",
+    )
+    left_s = read_whole(fields.get(11), LONGEST_WAIT_MS) / 1000
+    return Ask(read_whole(fields.get(1)), attempt, read_loads(fields.get(10)), left_s, read_name(fields.get(12)))
+
+
+def read_loads(value: object) -> tuple[Load, ...]:
+    """The nodes that an attempt visited."""
+    return tuple([read_load(load) for load in read_array(value, 0, MOST_LOADS)])
 
 
 def decode_pending(fields: dict[Any, Any]) -> int:
@@ -349,9 +359,7 @@ def decode_pending(fields: dict[Any, Any]) -> int:
 
 def decode_answer(fields: dict[Any, Any]) -> Answer:
     """An Answer of a map."""
-    number = read_whole(fields.get(1))
-    visited = tuple([read_load(value) for value in read_array(fields.get(2), 0, MOST_LOADS)])
-    lease = fields.get(3)
+    number, visited, lease = read_whole(fields.get(1)), read_loads(fields.get(2)), fields.get(3)
     if lease is None:
         return Answer(number, visited, None)
     node = read_identity(read_octets(fields.get(4), 1, 1200))
@@ -372,10 +380,10 @@ def decode_withdraw(fields: dict[Any, Any]) -> Withdraw:
 def decode_lapsed(fields: dict[Any, Any]) -> Lapsed:
     """A Lapsed of a map."""
     leases = []
-    for value in read_array(fields.get(1, ()), 0, MOST_LAPSED):
+    for value in read_array(fields.get(1, []), 0, MOST_LAPSED):
         pair = read_array(value, 2, 16)
         leases.append((read_octets(pair[0], ATTEMPT_OCTETS), read_octets(pair[1], LEASE_OCTETS).hex()))
-    withdrawn = tuple(read_whole(number) for number in read_array(fields.get(2, ()), 0, MOST_LAPSED))
+    withdrawn = tuple(read_whole(number) for number in read_array(fields.get(2, []), 0, MOST_LAPSED))
     return Lapsed(tuple(leases), withdrawn)
 
 

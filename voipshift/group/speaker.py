@@ -14,7 +14,18 @@ from typing import Any
 
 from voipshift.group.envelope import Outgoing, Stream
 from voipshift.group.keys import Keys
-from voipshift.group.messages import HEAD, MOST_LAPSED, PRELUDE, Kind, Lapsed, Poll, encode_lapsed, encode_poll
+from voipshift.group.messages import (
+    HEAD,
+    HEAD_OCTETS,
+    MOST_LAPSED,
+    PRELUDE,
+    PRELUDE_OCTETS,
+    Kind,
+    Lapsed,
+    Poll,
+    encode_lapsed,
+    encode_poll,
+)
 from voipshift.group.peer import Peer
 from voipshift.group.reports import encode_fitting
 from voipshift.node import Address
@@ -70,7 +81,7 @@ class Speaker:
         if peer.address is None:
             return False
         stream = peer.outgoing or self._stream(peer)
-        space = stream.space - PRELUDE.size
+        space = stream.space - PRELUDE_OCTETS
         message = _message(kind, body)
         if len(message) > space:
             self._counts["too_long_to_send"] += 1
@@ -151,4 +162,4 @@ def _message(kind: Kind, body: bytes) -> bytes:
 
 def _space(stream: Outgoing) -> int:
     """For the map of a message that has its datagram for itself."""
-    return stream.space - PRELUDE.size - HEAD.size
+    return stream.space - PRELUDE_OCTETS - HEAD_OCTETS

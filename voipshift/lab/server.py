@@ -239,4 +239,4 @@ class Liar(Server):
         return refused
 
     def _measure(self) -> Load:
-        return super()._measure()._replace(occupancy=0.0, flags=0)
+        return super()._measure().replace(occupancy=0.0, flags=0)

@@ -115,7 +115,7 @@ class DirectAnswers:
             return acceptance
         self.sent += 1
         self._send(response, hop)
-        return acceptance._replace(told=True)
+        return acceptance.replace(told=True)
 
     def _response(self, attempt: CallAttempt, lease: str, listener: int) -> bytes | None:
         """The 302; None where what came along does not make one, of one Via and with a To tag."""

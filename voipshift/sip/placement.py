@@ -224,7 +224,7 @@ class Placement:
     def _place(self, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
         reply = self._reply(invite)
         if reply and len(callee) <= MAX_NAME and self._identification.follows(invite):
-            attempt = attempt._replace(reply=reply)
+            attempt = attempt.replace(reply=reply)
         self._wait(self._delegation.place(attempt), invite, attempt, callee)
 
     def _wait(
