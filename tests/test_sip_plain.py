@@ -1,4 +1,4 @@
-"""Plain messages: read by one expression, and the very same as the parser's own, whatever is asked or changed."""
+"""Plain messages: looked at once, and the very same as the parser's own, whatever is asked or changed."""
 
 from __future__ import annotations
 
@@ -378,7 +378,7 @@ class PlainTests(SynchronousTestCase):
 
 
 class SameTests(SynchronousTestCase):
-    """What is read by one expression is what the parser reads."""
+    """What is read plainly is what the parser reads."""
 
     def drawn(self, random: Random, messages: int) -> Iterator[bytes]:
         """So many messages, and those of them that are plain; of either kind there are enough."""

@@ -8,19 +8,19 @@ like any other from then on.  Pure.
 
 from __future__ import annotations
 
-import re
+from typing import Final
 
 from voipshift.sip.fields import Field, Message, write_line
 from voipshift.sip.grammar import KEYS, NAMES, first_value_end, key_of, split_values
+from voipshift.sip.reading import Reading
 
 #: A field's name in the usual way -> what its lines begin with, the end of the line before included.
-WRITTEN = {name: f"\r\n{name}: " for name in NAMES}
+WRITTEN: Final = {name: f"\r\n{name}: " for name in NAMES}
 #: The same for every way to name it, in lower case and compact too.
-_BEGINNINGS = {name: WRITTEN[long] for long in NAMES for name, key in KEYS.items() if key == long.lower()}
-_VIA = WRITTEN["Via"]
-#: What a match says and a changed line might not: whose message it is, and the groups that say that.
-_MATCHED = frozenset(WRITTEN[name] for name in ("From", "To", "Call-ID", "CSeq"))
-_GROUPS = {"from": "from", "From": "from", "to": "to", "To": "to", "call-id": "call_id", "Call-ID": "call_id"}
+_BEGINNINGS: Final = {name: WRITTEN[long] for long in NAMES for name, key in KEYS.items() if key == long.lower()}
+_VIA: Final = WRITTEN["Via"]
+#: What a reading says and a changed line might not: whose message it is.
+_READ: Final = frozenset(WRITTEN[name] for name in ("From", "To", "Call-ID", "CSeq"))
 #: How the names of fields begin that are known to nobody, and may be there all the same.
 _UNKNOWN = "x-"
 
@@ -29,18 +29,19 @@ class HeaderText(Message):
     """A message whose header fields may be text: its Vias, and behind them all other lines.
 
     :ivar _vias: each with the line end before it
-    :ivar _lines: each with the line end behind it, and one before the first; None where they are taken apart
-    :ivar _match: what was matched when the message came; None when its identity was changed since, and in one of ours
-    :ivar _has_its_via: its top Via is the one that was matched, stamped perhaps
+    :ivar _lines: each with the line end behind it, and one before the first; None where they are taken apart.  There is
+        no CR but in those
+    :ivar _reading: what was read when the message came; None when its identity was changed since, and in one of ours
+    :ivar _has_its_via: its top Via is the one that was read, stamped perhaps
     """
 
-    __slots__ = ("_has_its_via", "_lines", "_match", "_vias")
+    __slots__ = ("_has_its_via", "_lines", "_reading", "_vias")
 
     def __init__(self, fields: list[Field], body: bytes = b"", first: dict[str, str] | None = None) -> None:
         super().__init__(fields, body, first)
         self._vias = ""
         self._lines: str | None = None
-        self._match: re.Match[str] | None = None
+        self._reading: Reading | None = None
         self._has_its_via = False
 
     @property
@@ -51,11 +52,8 @@ class HeaderText(Message):
     # What is asked of its fields.
 
     def get(self, name: str) -> str | None:
-        match = self._match
-        if match is not None:
-            group = _GROUPS.get(name)
-            if group is not None:
-                return match[group]
+        if self._reading is not None and name == "from":  # each To tag of ours is computed from it
+            return self._reading.sender
         lines = self._lines
         beginning = _BEGINNINGS.get(name)
         if lines is None or beginning is None:
@@ -66,7 +64,7 @@ class HeaderText(Message):
         if place < 0:
             return None
         place += len(beginning)
-        return lines[place : lines.index("\r\n", place)].strip(" \t")
+        return lines[place : lines.find("\r", place)].strip(" \t")
 
     def has(self, name: str) -> bool:
         lines = self._lines
@@ -86,7 +84,7 @@ class HeaderText(Message):
         place = lines.find(beginning)
         while place >= 0:
             place += len(beginning)
-            end = lines.index("\r\n", place)
+            end = lines.find("\r", place)
             value = lines[place:end].strip(" \t")
             if "," in value:
                 found += split_values(value)
@@ -103,8 +101,8 @@ class HeaderText(Message):
 
     @property
     def via_host(self) -> str:
-        match = self._match
-        return match["host"] if match is not None and self._has_its_via else super().via_host
+        reading = self._reading
+        return reading.host if reading is not None and self._has_its_via else super().via_host
 
     def has_via_parameter(self, name: str) -> bool:
         if self._has_its_via and f";{name}" not in self._vias:
@@ -113,27 +111,27 @@ class HeaderText(Message):
 
     @property
     def call_id(self) -> str:
-        return super().call_id if self._match is None else self._match["call_id"]
+        return super().call_id if self._reading is None else self._reading.call_id
 
     @property
     def cseq(self) -> tuple[int, str]:
-        match = self._match
-        return super().cseq if match is None else (int(match["number"]), match["of"])
+        reading = self._reading
+        return super().cseq if reading is None else (reading.number, reading.method)
 
     @property
     def from_tag(self) -> str | None:
-        return super().from_tag if self._match is None else self._match["from_tag"]
+        return super().from_tag if self._reading is None else self._reading.from_tag
 
     @property
     def to_tag(self) -> str | None:
-        return super().to_tag if self._match is None else self._match["to_tag"]
+        return super().to_tag if self._reading is None else self._reading.to_tag
 
     @property
     def identity(self) -> tuple[str, str | None, str | None, int, str]:
-        if self._match is None:
+        reading = self._reading
+        if reading is None:
             return super().identity
-        call_id, from_tag, to_tag, number, method = self._match.group("call_id", "from_tag", "to_tag", "number", "of")
-        return call_id, from_tag, to_tag, int(number), method
+        return reading.call_id, reading.from_tag, reading.to_tag, reading.number, reading.method
 
     # How they are changed.
 
@@ -148,7 +146,7 @@ class HeaderText(Message):
         if place < 0:
             self._changed_to(beginning, f"{lines}{line}\r\n")
             return
-        end = lines.index("\r\n", place + 2)
+        end = lines.find("\r", place + 2)
         if lines.find(beginning, end) >= 0:
             super().set(name, value)
         else:
@@ -185,7 +183,7 @@ class HeaderText(Message):
             return
         place = lines.find(beginning)
         while place >= 0:
-            lines = lines[:place] + lines[lines.index("\r\n", place + 2) :]
+            lines = lines[:place] + lines[lines.find("\r", place + 2) :]
             place = lines.find(beginning, place)
         self._changed_to(beginning, lines)
 
@@ -196,7 +194,7 @@ class HeaderText(Message):
         top, end, others = self._vias[len(_VIA) :].partition("\r\n")
         rest = ""
         if "," in top:
-            # In what was matched, no comma but that between two values.
+            # In what was read, no comma but that between two values.
             place = top.find(",") if self._has_its_via else first_value_end(top)
             rest = top[place + 1 :].strip(" \t").lstrip(" \t,")
         self._vias = f"{_VIA}{rest}{end}{others}" if rest else f"{end}{others}"
@@ -211,7 +209,7 @@ class HeaderText(Message):
 
     def _take_apart(self) -> list[Field]:
         lines = f"{self._vias}{self._lines}"[2:-2].split("\r\n")
-        self._lines = self._match = None
+        self._lines = self._reading = None
         self._has_its_via = False
         return [(KEYS.get(name) or key_of(name), line) for line in lines for name in (line.partition(":")[0],)]
 
@@ -223,8 +221,8 @@ class HeaderText(Message):
     def _changed_to(self, beginning: str, lines: str) -> None:
         """Some fields that begin so were changed."""
         self._lines = lines
-        if beginning in _MATCHED:
-            self._match = self._cseq = self._from = self._to = None
+        if beginning in _READ:
+            self._reading = self._cseq = self._from = self._to = None
 
     def _via_changed(self) -> None:
         self._via = self._branch = None
