@@ -100,7 +100,7 @@ class Thinning:
         """A response came, which has our Via on top."""
         if not response.has_via_parameter("oc-seq"):
             return
-        gateway = client.destination[:2]
+        gateway = client.destination.place
         told = feedback(response.via)
         if told is None or not self._is_asked(gateway):
             return

@@ -127,7 +127,7 @@ class UserAgent:
             match effect:
                 case Send():
                     if self._send is not None:
-                        self._send(effect.octets, effect.address[:2])
+                        self._send(effect.octets, effect.address.place)
                 case Requested():
                     core.requested(effect.transaction)
                 case Cancelled():

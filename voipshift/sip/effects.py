@@ -5,70 +5,87 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Final
 
 from voipshift.sip.message import Request, Response
 from voipshift.sip.transaction import ClientTransaction, Hop, ServerTransaction, Transaction
+from voipshift.value import Value
 
 
-@dataclass(slots=True)
-class Send:
+class Send(Value):
     """Octets for the door."""
 
-    octets: bytes
-    address: Hop
+    __slots__ = ("address", "octets")
+
+    def __init__(self, octets: bytes, address: Hop) -> None:
+        self.octets: Final = octets
+        self.address: Final = address
 
 
-@dataclass(slots=True)
-class Requested:
+class Requested(Value):
     """A new request, which is to be responded to."""
 
-    transaction: ServerTransaction
+    __slots__ = ("transaction",)
+
+    def __init__(self, transaction: ServerTransaction) -> None:
+        self.transaction: Final = transaction
 
 
-@dataclass(slots=True)
-class Cancelled:
+class Cancelled(Value):
     """An INVITE without a final response was cancelled; the CANCEL is answered, the INVITE is to be (487)."""
 
-    transaction: ServerTransaction
+    __slots__ = ("transaction",)
+
+    def __init__(self, transaction: ServerTransaction) -> None:
+        self.transaction: Final = transaction
 
 
-@dataclass(slots=True)
-class Acknowledged:
+class Acknowledged(Value):
     """An ACK that ends no retransmission of ours: that of a 2xx, which goes on along its route."""
 
-    request: Request
-    source: Hop
+    __slots__ = ("request", "source")
+
+    def __init__(self, request: Request, source: Hop) -> None:
+        self.request: Final = request
+        self.source: Final = source
 
 
-@dataclass(slots=True)
-class Responded:
+class Responded(Value):
     """A response to a request of ours; of the final ones only a 2xx to INVITE comes more than once."""
 
-    transaction: ClientTransaction
-    response: Response
+    __slots__ = ("response", "transaction")
+
+    def __init__(self, transaction: ClientTransaction, response: Response) -> None:
+        self.transaction: Final = transaction
+        self.response: Final = response
 
 
-@dataclass(slots=True)
-class TimedOut:
+class TimedOut(Value):
     """A request of ours got no final response in time."""
 
-    transaction: ClientTransaction
+    __slots__ = ("transaction",)
+
+    def __init__(self, transaction: ClientTransaction) -> None:
+        self.transaction: Final = transaction
 
 
-@dataclass(slots=True)
-class StrayResponse:
+class StrayResponse(Value):
     """A response that belongs to no transaction; whether its top Via is ours at all is for the user to see (18.1.2)."""
 
-    response: Response
-    source: Hop
+    __slots__ = ("response", "source")
+
+    def __init__(self, response: Response, source: Hop) -> None:
+        self.response: Final = response
+        self.source: Final = source
 
 
-@dataclass(slots=True)
-class Ended:
+class Ended(Value):
     """A transaction is over, and was forgotten."""
 
-    transaction: Transaction
+    __slots__ = ("transaction",)
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction: Final = transaction
 
 
 Effect = Send | Requested | Cancelled | Acknowledged | Responded | TimedOut | StrayResponse | Ended

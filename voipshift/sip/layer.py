@@ -13,6 +13,7 @@ import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
+from typing import Final
 
 from voipshift.errors import ProtocolViolation
 from voipshift.sip import followers
@@ -31,7 +32,7 @@ from voipshift.sip.gain import UNBOUNDED
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.listeners import response_hop
 from voipshift.sip.message import Request, Response
-from voipshift.sip.timers import CANCELLED_FOR, T1, Timers
+from voipshift.sip.timers import CANCELLED_FOR, Timers
 from voipshift.sip.transaction import (
     ACK,
     CANCEL_TIMER,
@@ -45,9 +46,7 @@ from voipshift.sip.transaction import (
     InviteClient,
     InviteServer,
     Move,
-    Server,
     ServerTransaction,
-    State,
     Transaction,
 )
 
@@ -73,16 +72,14 @@ MAX_UNDECIDED = 20_000
 #: Transactions that only absorb: 32 s of 6000 a second; the oldest, whose retransmissions are rare by then, go first.
 MAX_ABSORBING = 200_000
 #: An ACK as nearly everybody writes it, up to the branch of its top Via: what its ``transaction_key`` is made of.
-_PLAIN_ACK = re.compile(
-    r"ACK [!-~]++ SIP/2\.0\r\n(?:Via|v): SIP/2\.0/[A-Z]++ ([a-z0-9.\-]++)(?::([1-9][0-9]{0,4}+))?"
+_PLAIN_ACK: Final = re.compile(
+    r"ACK [!-~]++ SIP/2\.0\r\n(?:Via|v): SIP/2\.0/[A-Z]++ ([a-z0-9.\-]++)(?::([1-9][0-9]{0,4}+)|)"
     rf'[^\s,"]*?;branch=({MAGIC_COOKIE}[^\s;,"<>]++)'
 ).match
 #: Where it looks for that: a Via farther behind is not plain.
-_PLAIN_ACK_OCTETS = 512
+_PLAIN_ACK_OCTETS: Final = 512
 #: States in which an ACK ends here.
-_ACKNOWLEDGED = (InviteServer.COMPLETED, InviteServer.CONFIRMED)
-#: States in which a response or an ACK may be sent once more.
-_RESENDING = (InviteServer.COMPLETED, Server.COMPLETED, InviteClient.COMPLETED)
+_ACKNOWLEDGED: Final = (InviteServer.COMPLETED, InviteServer.CONFIRMED)
 
 
 class TransactionLayer:
@@ -132,7 +129,7 @@ class TransactionLayer:
         CANCEL and ACK get that of their INVITE.
         """
         tag = self._tags.copy()
-        tag.update(f"{request.get('call-id')}\n{request.get('from')}".encode("latin-1"))
+        tag.update(f"{request.call_id}\n{request.get('from')}".encode("latin-1"))
         return tag.hexdigest()
 
     def is_known(self, key: str) -> bool:
@@ -213,15 +210,8 @@ class TransactionLayer:
             move = transaction.take(timer)
             if move is None:
                 continue
-            if move.action is Action.RESEND and transaction.sent is not None:
-                effects.append(Send(transaction.sent, transaction.destination))
-                self.timers.start(transaction, timer, transaction.lengthen(timer), now)
-            elif move.action is Action.SAY_TRYING and transaction.sent is None:
-                assert isinstance(transaction, ServerTransaction)
-                self._say(transaction, transaction.request.response(100), effects)
-            elif move.action is Action.TIME_OUT and transaction.method != "CANCEL":
-                assert isinstance(transaction, ClientTransaction)
-                effects.append(TimedOut(transaction))
+            if move.action is not Action.NOTHING:
+                self._ran_out(transaction, timer, move.action, now, effects)
             if move.state is not transaction.state:
                 self._enter(transaction, move, now, effects)
         return effects
@@ -243,7 +233,7 @@ class TransactionLayer:
         effects: list[Effect] = []
         unheard = transaction.sent is None
         self._say(transaction, response, effects)
-        if move.state is InviteServer.ACCEPTED:
+        if move.forgets_sent:
             transaction.sent = None
         if move.state is not transaction.state:
             self._enter(transaction, move, now, effects)
@@ -305,9 +295,7 @@ class TransactionLayer:
     ) -> list[Effect]:
         """Send a request another way, its top Via changed: the transport was too small for it, or refused (18.1.1)."""
         self.timers.stop_all(transaction)
-        transaction.destination = destination
-        transaction.reliable = reliable
-        transaction.interval = T1
+        transaction.lead(destination, reliable)
         transaction.sent = octets = transaction.request.octets()
         self._begin(transaction, now)
         return [Send(octets, destination)]
@@ -348,6 +336,17 @@ class TransactionLayer:
             self.counts["silent"] += 1
             return []
         return [Send(transaction.sent, transaction.destination)]
+
+    def _ran_out(self, transaction: Transaction, timer: str, action: Action, now: float, effects: list[Effect]) -> None:
+        if action is Action.RESEND and transaction.sent is not None:
+            effects.append(Send(transaction.sent, transaction.destination))
+            self.timers.start(transaction, timer, transaction.lengthen(timer), now)
+        elif action is Action.SAY_TRYING and transaction.sent is None:
+            assert isinstance(transaction, ServerTransaction)
+            self._say(transaction, transaction.request.response(100), effects)
+        elif action is Action.TIME_OUT and transaction.method != "CANCEL":
+            assert isinstance(transaction, ClientTransaction)
+            effects.append(TimedOut(transaction))
 
     def _say(self, transaction: ServerTransaction, response: Response, effects: list[Effect]) -> None:
         """Send a response, and keep it; or say nothing, then and later."""
@@ -406,31 +405,24 @@ class TransactionLayer:
             self.timers.start(transaction, timer, duration, now)
 
     def _enter(self, transaction: Transaction, move: Move, now: float, effects: list[Effect]) -> None:
-        was_undecided = transaction.state.undecided
-        transaction.state = state = move.state
+        transaction.enter(move)
         for timer in move.stop:
             self.timers.stop(transaction, timer)
-        if not state.moves:
+        if move.ends:
             self._forget(transaction, effects)
             return
         for timer, duration in move.start:
             self.timers.start(transaction, timer, duration, now)
-        if state is InviteServer.CONFIRMED:
-            transaction.sent = None
-        elif was_undecided and not state.undecided:
-            self._absorb(transaction, state, effects)
+        if move.settles:
+            self._absorb(transaction, effects)
 
-    def _absorb(self, transaction: Transaction, state: State, effects: list[Effect]) -> None:
-        """Nothing is decided in it any more: keep what is needed to answer what is sent again, for a while."""
-        if state is not InviteServer.ACCEPTED:
-            del transaction.request
-        if state not in _RESENDING:
-            transaction.sent = None
+    def _absorb(self, transaction: Transaction, effects: list[Effect]) -> None:
+        """Nothing is decided in it any more: it answers what is sent again, for a while."""
         if len(self._absorbing) >= self._max_absorbing:
             oldest, _ = self._absorbing.popitem(last=False)
             self.counts["dropped"] += 1
             self.timers.stop_all(oldest)
-            oldest.state = type(oldest.state)("Terminated")
+            oldest.end()
             self._forget(oldest, effects)
         self._absorbing[transaction] = None
 

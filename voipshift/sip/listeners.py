@@ -124,7 +124,7 @@ class Listeners:
     def larger(self, hop: Hop) -> Hop | None:
         """The way to the same address for what is too large for a datagram (18.1.1); None where there is none."""
         listener = self._way.get(("tcp", ":" in hop.host))
-        return None if listener is None or self.reliable[hop.listener] else hop._replace(listener=listener)
+        return None if listener is None or self.reliable[hop.listener] else hop.replace(listener=listener)
 
 
 def _uri(transport: str, place: Address, user: str, *, secure: bool) -> str:
@@ -169,5 +169,5 @@ def response_hop(via: Via, source: Hop, *, force_rport: bool) -> Hop:
             return source
         if address.is_multicast or address.is_unspecified or maddr == "255.255.255.255":
             return source
-        return source._replace(host=str(address), port=port)
-    return source._replace(port=port)
+        return source.replace(host=str(address), port=port)
+    return source.replace(port=port)

@@ -208,7 +208,7 @@ class SipServer:
             return
         correspondent = transaction.user
         if isinstance(correspondent, Enlarged) and self._reliable[transaction.destination.listener]:
-            self._note_udp_only(correspondent.plain[:2])
+            self._note_udp_only(correspondent.plain.place)
             self._perform(self._send_by(transaction, correspondent.plain))
         else:
             self._perform(self.layer.undeliverable(transaction, self._now()))
@@ -243,7 +243,7 @@ class SipServer:
         transaction.user = correspondent
         if len(transaction.sent or b"") > MAX_DATAGRAM_REQUEST:
             larger = self._listeners.larger(to)
-            if larger is not None and self._udp_only.get(to[:2], 0.0) <= self._now():
+            if larger is not None and self._udp_only.get(to.place, 0.0) <= self._now():
                 transaction.user = Enlarged(correspondent, to)
                 effects = self._send_by(transaction, larger)
         self._perform(effects)
@@ -305,8 +305,7 @@ class SipServer:
     def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                host, port, listener = effect.address
-                self._senders[listener](effect.octets, (host, port))
+                self.send(effect.octets, effect.address)
             elif isinstance(effect, Requested):
                 self._requested(effect.transaction)
             elif isinstance(effect, Responded):

@@ -182,7 +182,7 @@ class Streams:
     def _way_back(self, response: bytes, hop: Hop) -> Hop:
         """Where a response goes whose connection is gone: the same host, and the port of its Via (18.2.2)."""
         via = parse(response).via
-        return hop._replace(port=via.port or (DEFAULT_SECURE_PORT if via.transport == "TLS" else DEFAULT_PORT))
+        return hop.replace(port=via.port or (DEFAULT_SECURE_PORT if via.transport == "TLS" else DEFAULT_PORT))
 
     def _is_for_another(self, connection: Connection, octets: bytes) -> bool:
         hop = connection.hop
@@ -303,7 +303,7 @@ class Streams:
         via, hop = message.via, connection.hop
         if not isinstance(message, Request) or "alias" not in via.parameters or not is_ip_address(via.host):
             return
-        named = hop._replace(host=via.host, port=via.address[1])
+        named = hop.replace(host=via.host, port=via.address[1])
         assert connection.certificate is not None
         if via.host == hop.host and names(connection.certificate, self._domain_of((named.host, named.port))):
             self._aliases[named] = connection

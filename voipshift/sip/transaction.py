@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final
 
+from voipshift.node import Address
 from voipshift.sip import timers
 from voipshift.sip.message import Request
 from voipshift.sip.timers import T1, T2
+from voipshift.value import Value
 
 # Inputs.  A timer that runs out is the input of its letter.
-REQUEST = "request"
-ACK = "ACK"
-PROVISIONAL = "1xx"
-SUCCESS = "2xx"
-FAILURE = "300-699"
+REQUEST: Final = "request"
+ACK: Final = "ACK"
+PROVISIONAL: Final = "1xx"
+SUCCESS: Final = "2xx"
+FAILURE: Final = "300-699"
 #: The 200 ms after which a server says 100, and the end of patience with a cancelled INVITE: timers without a letter.
-TRYING_TIMER = "trying"
-CANCEL_TIMER = "cancel"
+TRYING_TIMER: Final = "trying"
+CANCEL_TIMER: Final = "cancel"
 
 
 class Action(Enum):
@@ -59,13 +61,39 @@ class State(Enum):
         self.undecided = word in ("Calling", "Trying", "Proceeding")
 
 
-class Move(NamedTuple):
-    """A row of a table, made ready: the timers that the transition ends, and those that it starts."""
+class Move:
+    """A row of a table, made ready for one kind of transport.
 
-    state: State
-    action: Action
-    stop: tuple[str, ...]
-    start: tuple[tuple[str, float], ...]
+    :ivar state: that it leads to
+    :ivar moves: the rows of that state
+    :ivar ends: it has none, and the transaction is over
+    :ivar stop: the timers that it ends
+    :ivar start: those that it starts
+    :ivar settles: nothing is decided any more from here on, there was before
+    :ivar forgets_request: nobody needs the request from here on
+    :ivar forgets_sent: nothing is sent again from here on
+    """
+
+    __slots__ = ("action", "ends", "forgets_request", "forgets_sent", "moves", "settles", "start", "state", "stop")
+
+    def __init__(
+        self,
+        before: State,
+        state: State,
+        action: Action,
+        moves: dict[str, Move],
+        stop: tuple[str, ...] = (),
+        start: tuple[tuple[str, float], ...] = (),
+    ) -> None:
+        self.state = state
+        self.action = action
+        self.moves = moves
+        self.stop = stop
+        self.start = start
+        self.ends = state not in _TABLE
+        self.settles = before.undecided and not state.undecided and not self.ends
+        self.forgets_request = self.settles and state is not InviteServer.ACCEPTED
+        self.forgets_sent = not (state.undecided or self.ends or state in _RESENDING)
 
 
 class InviteClient(State):
@@ -106,28 +134,45 @@ class Server(State):
     TERMINATED = "Terminated"
 
 
-class Hop(NamedTuple):
+class Hop(Value):
     """An address and which way to it: the near end of a message's last or next hop.
 
     :ivar listener: by which of our sockets; the door's business, passed through
     """
 
-    host: str
-    port: int
-    listener: int = 0
+    __slots__ = ("host", "listener", "port")
+
+    def __init__(self, host: str, port: int, listener: int = 0) -> None:
+        self.host: Final = host
+        self.port: Final = port
+        self.listener: Final = listener
+
+    @property
+    def place(self) -> Address:
+        """The address alone."""
+        return self.host, self.port
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Hop):
+            return False
+        return self.host == other.host and self.port == other.port and self.listener == other.listener
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port, self.listener))
 
 
 class Transaction:
     """What the four have in common.
 
     :ivar key: by which messages find it
+    :ivar moves: what each input does in its state
     :ivar sent: what is sent again, None where nothing is
     :ivar interval: between the last two retransmissions
     :ivar user: the transaction user's own
     """
 
     __deletable__ = ("request",)
-    __slots__ = ("destination", "interval", "key", "method", "reliable", "request", "sent", "state", "user")
+    __slots__ = ("destination", "interval", "key", "method", "moves", "reliable", "request", "sent", "state", "user")
     #: The request that began it; gone when only absorbing is left to do.
     request: Request
 
@@ -136,15 +181,34 @@ class Transaction:
         self.state = state
         self.method = request.method
         self.request = request
+        self.sent: bytes | None = None
+        self.user: Any = None
+        self.lead(destination, reliable)
+
+    def lead(self, destination: Hop, reliable: bool) -> None:
+        """Have what is sent go this way from now on."""
         self.destination = destination
         self.reliable = reliable
-        self.sent: bytes | None = None
+        self.moves = self.state.reliable_moves if reliable else self.state.moves
         self.interval = T1
-        self.user: Any = None
 
     def take(self, input: str) -> Move | None:
         """The row of the table for an input in the present state; None where it is ignored."""
-        return (self.state.reliable_moves if self.reliable else self.state.moves).get(input)
+        return self.moves.get(input)
+
+    def enter(self, move: Move) -> None:
+        """Be in the state that a move leads to, and keep nothing that it has no use for."""
+        self.state = move.state
+        self.moves = move.moves
+        if move.forgets_sent:
+            self.sent = None
+        if move.forgets_request:
+            del self.request
+
+    def end(self) -> None:
+        """Be over at once."""
+        self.state = type(self.state)("Terminated")
+        self.moves = {}
 
     def lengthen(self, timer: str) -> float:
         """The next interval of a timer that retransmits."""
@@ -291,6 +355,8 @@ _TIMERS: dict[State, tuple[tuple[str, float, float | None], ...]] = {
     _IS.ACCEPTED: (("L", timers.TIMER_L, timers.TIMER_L),),
     _S.COMPLETED: (("J", timers.TIMER_J, 0.0),),
 }
+#: States in which a response or an ACK may be sent once more.
+_RESENDING = (InviteServer.COMPLETED, Server.COMPLETED, InviteClient.COMPLETED)
 #: Timers that may run in a state without being started on entering it.
 _MAY_RUN: dict[State, tuple[str, ...]] = {_IC.PROCEEDING: (CANCEL_TIMER,)}
 
@@ -308,12 +374,13 @@ def _prepare() -> None:
 
 
 def _move(state: State, following: State, action: Action, *, reliable: bool) -> Move:
+    moves = following.reliable_moves if reliable else following.moves
     if following is state:
-        return Move(state, action, (), ())
+        return Move(state, state, action, moves)
     running, wanted = _durations(state, reliable), _durations(following, reliable)
     stop = tuple(name for name in (*running, *_MAY_RUN.get(state, ())) if name not in wanted)
     start = tuple((name, duration) for name, duration in wanted.items() if name not in running)
-    return Move(following, action, stop, start)
+    return Move(state, following, action, moves, stop, start)
 
 
 def _durations(state: State, reliable: bool) -> dict[str, float]:
