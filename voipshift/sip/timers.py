@@ -75,10 +75,9 @@ class Timers(Generic[Owner]):
         if found is None:
             found = queues[duration] = OrderedDict()
         if len(queues) > 1:
-            for queue in queues.values():
-                queue.pop(owner, None)
-        else:
-            found.pop(owner, None)
+            self.stop(owner, name)
+        elif owner in found:
+            del found[owner]
         found[owner] = deadline = now + duration
         if deadline < self.next:
             self.next = deadline
@@ -88,7 +87,8 @@ class Timers(Generic[Owner]):
         queues = self._queues.get(name)
         if queues is not None:
             for queue in queues.values():
-                if queue.pop(owner, None) is not None:
+                if owner in queue:
+                    del queue[owner]
                     return
 
     def stop_all(self, owner: Owner) -> None:
@@ -105,19 +105,17 @@ class Timers(Generic[Owner]):
         over: list[tuple[float, Owner, str]] = []
         following = math.inf
         for name, queues in self._queues.items():
-            empty: list[float] = []
-            for duration, queue in queues.items():
-                while queue:
-                    owner, deadline = next(iter(queue.items()))
+            for duration, queue in list(queues.items()):
+                first = len(over)
+                for owner, deadline in queue.items():
                     if deadline > now:
                         following = min(following, deadline)
                         break
-                    del queue[owner]
                     over.append((deadline, owner, name))
-                else:
-                    empty.append(duration)
-            for duration in empty:
-                del queues[duration]
+                for _, owner, _ in over[first:]:
+                    del queue[owner]
+                if not queue:
+                    del queues[duration]
         self.next = following
         over.sort(key=lambda entry: entry[0])
         return [(owner, name) for _, owner, name in over]
