@@ -254,7 +254,7 @@ class Node(Service):
             octets=self._entropy,
             recorder=self.records.recorder,
         )
-        admits = self.reception.sources.admits
+        sources = self.reception.sources
         deciding = overload.Rooms(
             self.workload,
             self.members,
@@ -271,7 +271,7 @@ class Node(Service):
         refusals = overload.refusals_of(settings, deciding, self.sip.layer, control)
         timetables = (self.proxy, self.prober, terminating.watch)
         used_by = (self.portal.requested, self.proxy.acknowledge, timetables)
-        self.sip.serve(*used_by, admits, refusals, control, self._trusts)
+        self.sip.serve(*used_by, sources.admits, refusals, control, sources.trusts)
 
         try:
             self._open_ports()

@@ -17,8 +17,6 @@ from voipshift.sip.message import Request, Response
 #: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
 #: has, so that clients do not come back all at once.
 RETRY_AFTER_S = ("3", "4", "5", "6", "7")
-#: Responses that say nothing without their fields.
-REDIRECTIONS = range(300, 400)
 
 
 class Answers:
@@ -58,11 +56,13 @@ class Answers:
         """Answer a request, for good."""
         self.counts[status] += 1
         request = transaction.request
-        if fields and status not in REDIRECTIONS:
+        # A redirection says nothing without its fields.
+        redirects = 300 <= status < 400
+        if fields and not redirects:
             response = fitting(transaction, status, reason, self._tag(request), fields)
         else:
             response = request.response(status, reason, to_tag=self._tag(request), fields=fields)
-        if status < 300 or (status in REDIRECTIONS and transaction.most >= UNBOUNDED):
+        if status < 300 or (redirects and transaction.most >= UNBOUNDED):
             self._respond(transaction, response)
         else:
             self._refuse(transaction, response)

@@ -36,8 +36,9 @@ MAX_USER_AGENT = 64
 
 #: Method, address and User-Agent.
 _Client = tuple[str, str, str]
-#: A client, as whom it called, and in which transaction, where something is to be learnt of it.
-_Redirected = tuple[_Client, str, ServerTransaction | None]
+#: Where a client is and as whom it called; and, where something is to be learnt of it, which one it is, and in which
+#: transaction it was redirected.
+_Redirected = tuple[str, str, tuple[_Client, ServerTransaction] | None]
 
 
 class ClientRule(NamedTuple):
@@ -89,7 +90,8 @@ class Clients:
             self._old = self._young if now - self._turned < 2 * self._awaited_s else {}
             self._young = {}
             self._turned = now
-        self._young[lease] = (_client(transaction), transaction.request.from_uri, transaction if learns else None)
+        learner = (_client(transaction), transaction) if learns else None
+        self._young[lease] = (transaction.source.host, transaction.request.from_uri, learner)
 
     def came_back(self, lease: str, host: str, caller: str) -> bool:
         """A request came with a lease of another node: whether a client at that address, which called by that name, was
@@ -97,7 +99,7 @@ class Clients:
         """
         for redirected in (self._young, self._old):
             found = redirected.get(lease)
-            if found is not None and found[0][1] == host and found[1] == caller:
+            if found is not None and found[0] == host and found[1] == caller:
                 del redirected[lease]
                 return True
         return False
@@ -105,10 +107,10 @@ class Clients:
     def lapsed(self, lease: str) -> None:
         """Nobody came with a lease."""
         found = self._young.pop(lease, None) or self._old.pop(lease, None)
-        if found is None:
+        if found is None or found[2] is None:
             return
-        client, _, transaction = found
-        if transaction is not None and transaction.is_delivered:
+        client, transaction = found[2]
+        if transaction.is_delivered:
             self._marked[client] = self._now() + MARKED_S
             self._marked.move_to_end(client)
             if len(self._marked) > MAX_MARKED:

@@ -138,8 +138,7 @@ class Placement:
         self._delegation = delegation
         self._leases = leases
         self._carrier = carrier
-        self._answer = answers.answer
-        self._refuse = answers.refuse
+        self._answers = answers
         self._identification = identification
         self._reply = reply
         self._trusts = trusts
@@ -217,7 +216,7 @@ class Placement:
         try:
             acceptance = self._delegation.here_alone(attempt)
         except Refused:
-            self._refuse(invite)
+            self._answers.refuse(invite)
         else:
             self.arrived(invite, attempt.target, acceptance.lease, acceptance.hops)
 
@@ -284,23 +283,23 @@ class Placement:
             slot = self._leases.arrive(lease)
             if self._recorder is not None:
                 self._recorder.unserved(self._recorder.arrived(slot, invite.request.call_id), 487)
-            self._answer(invite, 487)
+            self._answers.answer(invite, 487)
         else:
             self._failed(failure, invite)
 
     def _undecided(self, failure: Failure, invite: ServerTransaction) -> None:
         invite.user = None
         if failure.check(CancelledError):
-            self._answer(invite, 487)
+            self._answers.answer(invite, 487)
         else:
             failure.trap(Refused)
-            self._refuse(invite)
+            self._answers.refuse(invite)
 
     def _failed(self, failure: Failure, invite: ServerTransaction) -> None:
         """The chain ends here, and the client is told: the call cannot be carried, or it is our own fault."""
         violation = failure.value
         if isinstance(violation, ProtocolViolation):
-            self._answer(invite, violation.status, reason=violation.reason)
+            self._answers.answer(invite, violation.status, reason=violation.reason)
             return
         self._log.failure("a request was not decided", failure)
-        self._answer(invite, 500)
+        self._answers.answer(invite, 500)

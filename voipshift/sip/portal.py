@@ -107,8 +107,7 @@ class Portal:
         self._whose = whose
         self._leases = leases
         self._carrier = carrier
-        self._answer = answers.answer
-        self._refuse = answers.refuse
+        self._answers = answers
         self._group_full = group_full
         self._came_back = identification.came_back
         self._is_marked = is_marked
@@ -118,7 +117,7 @@ class Portal:
         self._registrar = registrar
         self._marks = marks
         self._now = now
-        self._placement = placement = Placement(
+        self._placement = Placement(
             name=name,
             listeners=listeners,
             delegation=delegation,
@@ -135,9 +134,6 @@ class Portal:
             octets=octets,
             recorder=recorder,
         )
-        self._decide = placement.decide
-        self._arrived = placement.arrived
-        self._deliver = placement.deliver
 
     def requested(self, transaction: ServerTransaction) -> None:
         """A new request: answered, placed, or handed to the proxy."""
@@ -145,7 +141,7 @@ class Portal:
         try:
             wrong = objection(request, self._ours, self._marks)
             if wrong is not None:
-                self._answer(transaction, wrong.status, wrong.fields)
+                self._answers.answer(transaction, wrong.status, wrong.fields)
                 return
             uri = request.target
             if request.to_tag:
@@ -155,7 +151,7 @@ class Portal:
             else:
                 self._serve(transaction, uri)
         except ProtocolViolation as violation:
-            self._answer(transaction, violation.status, reason=violation.reason)
+            self._answers.answer(transaction, violation.status, reason=violation.reason)
 
     def _serve(self, transaction: ServerTransaction, uri: SipUri | TelUri) -> None:
         request = transaction.request
@@ -167,18 +163,18 @@ class Portal:
             return
         wrong = objection_of_server(request)
         if wrong is not None:
-            self._answer(transaction, wrong.status, wrong.fields)
+            self._answers.answer(transaction, wrong.status, wrong.fields)
         elif request.method == "OPTIONS":
             if self._group_full():
-                self._refuse(transaction)
+                self._answers.refuse(transaction)
             else:
-                self._answer(transaction, 200, (ALLOW, ACCEPT))
+                self._answers.answer(transaction, 200, (ALLOW, ACCEPT))
         elif request.method in WITHIN_A_DIALOG:
             self._carrier.within(transaction)  # it has no To tag where a caller of RFC 2543 gave itself none
         elif request.method in METHODS:
-            self._answer(transaction, 405, (ALLOW,))
+            self._answers.answer(transaction, 405, (ALLOW,))
         else:
-            self._answer(transaction, 501)
+            self._answers.answer(transaction, 501)
 
     # A request to a user that is no call: it fills no slot, and is never shifted.
 
@@ -187,9 +183,9 @@ class Portal:
         if self._leads_into_flow(transaction):
             return
         if self._anybody or self._trusts(transaction.source.host):
-            self._deliver(transaction)
+            self._placement.deliver(transaction)
         else:
-            self._gate.identify(transaction, Party.PROXY, lambda user: self._deliver(transaction))
+            self._gate.identify(transaction, Party.PROXY, lambda user: self._placement.deliver(transaction))
 
     # An initial INVITE, step by step.
 
@@ -227,7 +223,7 @@ class Portal:
         """
         target = invite.request.uri
         if isinstance(uri, TelUri):
-            self._decide(invite, target, target[4:].partition(";")[0], known, alone=alone)
+            self._placement.decide(invite, target, target[4:].partition(";")[0], known, alone=alone)
             return
         owner = self._whose(uri.address())
         if owner is None and self._leads_into_flow(invite):
@@ -237,12 +233,12 @@ class Portal:
             return
         lease = self._lease(invite, uri, owner) if len(self._leases) else None
         if lease is not None:
-            self._arrived(invite, lease.attempt.target, lease.id, lease.hops)
+            self._placement.arrived(invite, lease.attempt.target, lease.id, lease.hops)
             return
         promised = LEASE in uri.parameters
         if promised:
             target = str(uri.without_parameter(LEASE))
-        self._decide(invite, target, uri.user or "", known, alone=promised or alone)
+        self._placement.decide(invite, target, uri.user or "", known, alone=promised or alone)
 
     def _leads_into_flow(self, invite: ServerTransaction) -> bool:
         """Whether it was for a client of this node's in a call that a member carries; then it is under way."""
