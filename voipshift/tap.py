@@ -36,11 +36,12 @@ from voipshift.delegation.collection import chain_of
 from voipshift.entropy import Entropy
 from voipshift.errors import ConfigurationError
 from voipshift.group import keys
-from voipshift.node import Address, Load
+from voipshift.node import Address
 from voipshift.sip.portal import Portal
 from voipshift.sip.seals import Seals
 from voipshift.sip.server import SipServer
 from voipshift.wiring import gateways, h225, overload, parts, tcp
+from voipshift.wiring.announcing import Announcing
 from voipshift.wiring.clientele import Clientele
 from voipshift.wiring.doors import identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
@@ -132,6 +133,7 @@ class Node(Service):
         )
         self.members = Members(here=name, report_interval_s=interval_s)
         self.membership: Membership = Alone()
+        self._announcing = Announcing(name=name, workload=self.workload, lapsing=self._lapsing, now=now)
         self.delegation = Delegation(
             identity=self.identity,
             rule=rule_of(settings.balance),
@@ -140,7 +142,7 @@ class Node(Service):
             members=self.members,
             ask=self.membership.ask,
             withdraw=self.membership.give_back,
-            load=self._load,
+            load=self._announcing.decided,
             now=now,
             random=random,
             deadline_s=settings.balance.deadline_s,
@@ -159,7 +161,7 @@ class Node(Service):
             delegation=self.delegation,
             quality=self.quality,
             settings=settings.node,
-            incarnation=lambda: self.membership.incarnation,
+            load=self._announcing.load,
             now=now,
         )
         self._gauge = Gauge(
@@ -167,7 +169,7 @@ class Node(Service):
             workload=self.workload,
             waited_s=self._ports.waited_s,
             drop=self.sip.drop_new_calls,
-            changed=self._load,
+            changed=self._announcing.decided,
         )
         self.prober = Prober(
             interval_s=settings.calls.probe_interval_s,
@@ -287,7 +289,7 @@ class Node(Service):
         shared = (self.table, self.delegation, self.leases, self.members, self.reception, self.workload, self.records)
         rooms = parts.Rooms(*shared)
         self.h323 = h225.call_signalling(settings, self._reactor, rooms, self.quality.answered, self._closed)
-        self.membership = membership = membership_of(
+        self.membership = self._announcing.membership = membership = membership_of(
             settings,
             self._reactor,
             ports=self._ports,
@@ -352,13 +354,6 @@ class Node(Service):
         """Of signalling with clients and gateways, in and out."""
         return self._ports.octets + self.streams.octets + self.h323.octets
 
-    def _load(self) -> Load:
-        """The load of a decision; the others hear of it when it is an edge, and leases that were given will lapse."""
-        load = self.standing.load()
-        self.membership.workload_changed(load)
-        self._lapsing.watch()
-        return load
-
     def _answered(self, call: Call) -> None:
         self.quality.answered(call)
         self.prober.watch(call)
@@ -368,15 +363,15 @@ class Node(Service):
         self.records.closed(call)
         self.prober.forget(call)
         self.workload.call_ended(self._reactor.seconds() - call.began)
-        self._load()
+        self._announcing.decided()
 
     def _withdrawn(self, lease: str) -> None:
         self.leases.withdraw(lease)
-        self._load()
+        self._announcing.decided()
 
     def _lapsed(self, lapsed: list[Lease]) -> None:
         for lease in lapsed:
             self.clientele.clients.lapsed(lease.id)
         self.records.lapsed(lapsed)
         self.membership.tell_lapsed(lapsed)
-        self._load()
+        self._announcing.decided()

@@ -1,6 +1,6 @@
-"""How a node stands: what it says of itself to the others, at a decision and in its reports.
+"""How a node stands: what it says of itself to the others in its reports.
 
-Nothing is kept here but the number of the last statement: everything is read from the rooms that know it.
+Nothing is kept here: everything is read from the rooms that know it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Standing:
     """What a node says of itself.
 
-    :param incarnation: of this boot, as the exchange has it; 0 of a node that stands alone
+    :param load: this node's load at this moment
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Standing:
         delegation: Delegation,
         quality: Quality,
         settings: NodeSettings,
-        incarnation: Callable[[], int],
+        load: Callable[[], Load],
         now: Callable[[], float],
     ) -> None:
-        self._incarnation = incarnation
+        self._load = load
         self._identity = identity
         self._workload = workload
         self._table = table
@@ -54,18 +54,12 @@ class Standing:
         self._settings = settings
         self._now = now
         self._door = next(iter(identity.doors))
-        self._sequence = 0
-
-    def load(self) -> Load:
-        """The load at this moment, with a number of its own."""
-        self._sequence += 1
-        return Load(self._identity.name, self._incarnation(), self._sequence, *self._workload.told(self._now()))
 
     def statement(self) -> Statement:
         """All that a report says."""
         now, counts, limit, hops = self._now(), self._delegation.counts, self._workload.ongoing_calls, self._table.hops
         return Statement(
-            load=self.load(),
+            load=self._load(),
             doors=self._identity.doors,
             counts=Counts(
                 calls=len(self._table),
