@@ -47,17 +47,18 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from random import Random
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from voipshift.balance.members import Member, Members
 from voipshift.balance.policy import Selection
 from voipshift.balance.rates import Rates
 from voipshift.balance.reason import Reason
 from voipshift.balance.workload import Workload
+from voipshift.value import Value
 
 if TYPE_CHECKING:
     from voipshift.config import BalanceSettings
@@ -99,14 +100,17 @@ EVEN = Rule(theta=0.3)
 
 
 #: Where a slot stays free for longer than this, the age of the news makes no difference worth reckoning.
-AGELESS_S = 30.0
+AGELESS_S: Final = 30.0
 
 
-class Ask(NamedTuple):
+class Ask(Value):
     """The decision to forward the attempt to a member, and why; ``PROBED`` when it is believed to be full."""
 
-    member: Member
-    reason: Reason
+    __slots__ = ("member", "reason")
+
+    def __init__(self, member: Member, reason: Reason) -> None:
+        self.member: Final = member
+        self.reason: Final = reason
 
     @property
     def probe(self) -> bool:
@@ -159,7 +163,7 @@ def decide(
         return Reason.BELOW_THRESHOLD
     if hops >= rule.hops_allowed(len(members)):  # line 7
         return Reason.NOBODY_LEFT if room else Reason.HOP_LIMIT
-    candidates: Sequence[Member] = members.candidates(door, visited, now)  # line 5
+    candidates = members.candidates(door, visited, now)  # line 5
     if selection is not None:
         candidates = [member for member in candidates if selection.allows(member)]
         locality = selection.weight
@@ -191,7 +195,7 @@ def _all_full(members: Members, selection: Selection | None, door: str, now: flo
     return selection is not None and all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
-def _aged(candidates: Sequence[Member], weights: list[float], holding_s: float) -> list[float]:
+def _aged(candidates: list[Member], weights: list[float], holding_s: float) -> list[float]:
     """The same weights, less the older the news is: in a group that is full, a slot that was free has been taken since.
 
     By Little's law a slot stays free for W = L / lambda, where L slots are believed free, and calls are taken at the
@@ -199,24 +203,26 @@ def _aged(candidates: Sequence[Member], weights: list[float], holding_s: float) 
     exp(-t / W) is left; only the ratios matter for a draw.
     """
     free = sum(weights)
-    lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates]) if free > 0.0 else math.inf
+    if not free > 0.0:
+        return weights
+    lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates])
     if lifetime_s > AGELESS_S:
         return weights
-    newest = max([member.told_at for member, weight in zip(candidates, weights, strict=True) if weight])
+    newest = max([candidates[at].told_at for at, weight in enumerate(weights) if weight])
     return [
-        weight and weight * math.exp((member.told_at - newest) / lifetime_s)
-        for member, weight in zip(candidates, weights, strict=True)
+        weight and weight * math.exp((candidates[at].told_at - newest) / lifetime_s)
+        for at, weight in enumerate(weights)
     ]
 
 
-def _of_the_lowest(candidates: Sequence[Member], weights: list[float]) -> list[float]:
+def _of_the_lowest(candidates: list[Member], weights: list[float]) -> list[float]:
     """The same weights, but nothing for those that are not among the least occupied."""
     occupancies = [member.occupancy for member in candidates]
     lowest = min((each for each, weight in zip(occupancies, weights, strict=True) if weight), default=0.0)
     return [weight if each == lowest else 0.0 for each, weight in zip(occupancies, weights, strict=True)]
 
 
-def _draw(candidates: Sequence[Member], weights: list[float], random: Random, twice: bool) -> Member | None:
+def _draw(candidates: list[Member], weights: list[float], random: Random, twice: bool) -> Member | None:
     """One of them, as likely as its weight says, or the emptier of two; None where there is no weight at all."""
     sums = list(accumulate(weights))
     if not sums or not sums[-1] > 0.0:
