@@ -95,7 +95,7 @@ class Delegation:
         self.now = now
         self.random = random
         self.deadline_s = deadline_s
-        self._chain: StartChain = chain or Chain
+        self._chain = chain
         self.select = select
         self.explains = explains
         self.rates = rates
@@ -109,12 +109,13 @@ class Delegation:
 
         The Deferred fails with :exc:`Refused` when nobody takes it; cancelling it takes back what was asked.
         """
-        chain = self._chain(self, attempt, (), self.identity.name, self.deadline_s, None)
+        now = self.now()
+        chain = self._start(attempt, (), self.identity.name, now + self.deadline_s, None)
         if visited:
             chain.go_on_from(visited)
         elif self.rates is not None:
-            self.rates.count(self.now())
-        return chain.begin()
+            self.rates.count(now)
+        return chain.begin(now)
 
     def unreached(self, acceptance: Acceptance, attempt: bytes) -> tuple[Load, ...]:
         """A member that accepted an attempt was not there when its client was brought to it: the lease is given back,
@@ -148,7 +149,19 @@ class Delegation:
         members, now = self.members, self.now()
         for load in path:  # line 1 of the rule
             members.learn(load, now)
-        return self._chain(self, attempt, path, entry, left_s - RETURN_S, pending).begin()
+        return self._start(attempt, path, entry, now + left_s - RETURN_S, pending).begin(now)
+
+    def _start(
+        self,
+        attempt: CallAttempt,
+        path: tuple[Load, ...],
+        entry: str,
+        deadline: float,
+        pending: Callable[[], None] | None,
+    ) -> Chain:
+        if self._chain is None:
+            return Chain(self, attempt, path, entry, deadline, pending)
+        return self._chain(self, attempt, path, entry, deadline, pending)
 
     def here_alone(self, attempt: CallAttempt) -> Acceptance:
         """Decide about an attempt that may not be asked on, by this node's own threshold.
@@ -220,7 +233,7 @@ class Chain:
         attempt: CallAttempt,
         path: tuple[Load, ...],
         entry: str,
-        left_s: float,
+        deadline: float,
         pending: Callable[[], None] | None,
     ) -> None:
         self._here = here
@@ -228,7 +241,7 @@ class Chain:
         self._selection = here.select(attempt)
         self._path = path
         self._entry = entry
-        self._deadline = here.now() + left_s
+        self._deadline = deadline
         self._pending = pending
         #: the nodes that were reached from here, in order
         self._tried: tuple[Load, ...] = ()
@@ -241,20 +254,19 @@ class Chain:
         for load in visited:
             self._visit(load)
 
-    def begin(self) -> Deferred[Acceptance]:
+    def begin(self, now: float) -> Deferred[Acceptance]:
         """Steps 52 to 56: a request to connect was received."""
         self._here.counts["attempts"] += 1
         try:
             if self._here.identity.name in self._visited:
                 return self._refuse(Reason.LOOP)  # this node has decided about the attempt already
-            return self._determine_workload(resumed=False)
+            return self._determine_workload(now, resumed=False)
         except Exception:  # our own fault: it surfaces where the caller's chain ends
             return fail(Failure())
 
-    def _determine_workload(self, *, resumed: bool) -> Deferred[Acceptance]:
+    def _determine_workload(self, now: float, *, resumed: bool) -> Deferred[Acceptance]:
         """Steps 58 and 64: is this node able to handle the call, and if not, who is?"""
         here = self._here
-        now = here.now()
         decision = self._decide(self._visited, now, resumed=resumed)
         if not isinstance(decision, Ask):
             return self._identify(decision) if decision.accepts else self._refuse(decision)
@@ -343,7 +355,7 @@ class Chain:
 
     def _try_another(self, member: Member, reason: Reason) -> Deferred[Acceptance]:
         self._visit(self._here.told_of(member, reason))
-        return self._determine_workload(resumed=True)
+        return self._determine_workload(self._here.now(), resumed=True)
 
     def _refuse(self, reason: Reason) -> Deferred[Acceptance]:
         """Nobody is able to handle the call, as far as can be known in time."""
@@ -369,5 +381,5 @@ def why(declined: BaseException | None) -> Reason:
     return Reason.UNTOLD
 
 
-#: ``start(here, attempt, path, entry, left_s, pending)``: a chain that has not begun.
+#: ``start(here, attempt, path, entry, deadline, pending)``: a chain that has not begun.
 StartChain = Callable[[Delegation, CallAttempt, tuple[Load, ...], str, float, "Callable[[], None] | None"], Chain]

@@ -40,20 +40,20 @@ class PollingChain(Chain):
         attempt: CallAttempt,
         path: tuple[Load, ...],
         entry: str,
-        left_s: float,
+        deadline: float,
         pending: Callable[[], None] | None,
     ) -> None:
-        super().__init__(here, attempt, path, entry, left_s, pending)
+        super().__init__(here, attempt, path, entry, deadline, pending)
         self._poll = poll
         self._width = width
         self._timeout_s = timeout_s
         #: the members that are not asked, because others answered the poll and they did not; None before the poll
         self._polled: set[str] | None = None
 
-    def _determine_workload(self, *, resumed: bool) -> Deferred[Acceptance]:
-        here, now = self._here, self._here.now()
+    def _determine_workload(self, now: float, *, resumed: bool) -> Deferred[Acceptance]:
+        here = self._here
         if resumed or self._polled is not None or self._is_settled(now):
-            return super()._determine_workload(resumed=resumed)
+            return super()._determine_workload(now, resumed=resumed)
         selection = self._selection
         candidates = here.members.candidates(self._attempt.door, self._visited, now)
         if selection is not None:
@@ -79,7 +79,7 @@ class PollingChain(Chain):
 
     def _heard(self, fresh: frozenset[str], candidates: set[str]) -> Deferred[Acceptance]:
         self._polled = candidates - fresh if fresh else set()
-        return self._determine_workload(resumed=False)
+        return self._determine_workload(self._here.now(), resumed=False)
 
     def _stopped(self, failure: Failure) -> Failure:
         """The client, or the node that asked, does not want it any more; or it is our own fault."""
@@ -104,9 +104,9 @@ def polling(poll: Poll, width: float = math.inf, timeout_s: float = 0.1) -> Star
         attempt: CallAttempt,
         path: tuple[Load, ...],
         entry: str,
-        left_s: float,
+        deadline: float,
         pending: Callable[[], None] | None,
     ) -> Chain:
-        return PollingChain(poll, width, timeout_s, here, attempt, path, entry, left_s, pending)
+        return PollingChain(poll, width, timeout_s, here, attempt, path, entry, deadline, pending)
 
     return start

@@ -41,10 +41,10 @@ class RacingChain(Chain):
         attempt: CallAttempt,
         path: tuple[Load, ...],
         entry: str,
-        left_s: float,
+        deadline: float,
         pending: Callable[[], None] | None,
     ) -> None:
-        super().__init__(here, attempt, path, entry, left_s, pending)
+        super().__init__(here, attempt, path, entry, deadline, pending)
         self._width = width
         #: the asks of which nothing was heard yet; emptied when the race is decided
         self._running: list[Deferred[Acceptance]] = []
@@ -134,7 +134,7 @@ class RacingChain(Chain):
     def _decided(self, acceptance: Acceptance | None) -> Acceptance | Deferred[Acceptance]:
         """Step 66 for the one, or back to step 62 when all declined."""
         if acceptance is None:
-            return self._determine_workload(resumed=True)
+            return self._determine_workload(self._here.now(), resumed=True)
         self._here.counts["shifted"] += 1
         return acceptance
 
@@ -155,11 +155,11 @@ def racing(width: float = math.inf) -> StartChain:
         attempt: CallAttempt,
         path: tuple[Load, ...],
         entry: str,
-        left_s: float,
+        deadline: float,
         pending: Callable[[], None] | None,
     ) -> Chain:
         if attempt.reply:  # whoever accepts first is not known to those that accept: the chain answers
             attempt = attempt.replace(reply=b"")
-        return RacingChain(width, here, attempt, path, entry, left_s, pending)
+        return RacingChain(width, here, attempt, path, entry, deadline, pending)
 
     return start
