@@ -10,7 +10,7 @@ from tests.group_nodes import ATTEMPT, SECRET, ExchangeTestCase, Node
 from voipshift.errors import NoAnswer, Refused
 from voipshift.group.envelope import TOO_LONG, Opener
 from voipshift.group.keys import Keys
-from voipshift.group.messages import HEAD, PRELUDE
+from voipshift.group.messages import HEAD_OCTETS, PRELUDE_OCTETS
 from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
 
 
@@ -378,7 +378,7 @@ class Attacking(ExchangeTestCase):
         for _ in range(3000):
             body = bytearray(random.choice(bodies))
             for _ in range(random.randrange(1, 4)):
-                head = PRELUDE.size + HEAD.size
+                head = PRELUDE_OCTETS + HEAD_OCTETS
                 body[random.randrange(head, len(body)) if random.random() < 0.9 else random.randrange(head)] ^= (
                     random.randrange(256)
                 )

@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError
 from tests.group_nodes import ATTEMPT, ExchangeTestCase, Node
 from voipshift.errors import Refused
 from voipshift.group.envelope import TOO_LONG
-from voipshift.group.messages import HEAD, PRELUDE, Kind
+from voipshift.group.messages import PRELUDE, Kind, message
 from voipshift.node import Address
 
 
@@ -98,7 +98,7 @@ class Together(ExchangeTestCase):
         assert peer is not None and peer.outgoing is not None
         stream = peer.outgoing
         begin = PRELUDE.pack(int(self.network.clock.seconds() * 1000), 0)
-        leave = HEAD.pack(Kind.LEAVE, 1) + b"\x80"
+        leave = message(Kind.LEAVE, b"\x80")
         bodies = [begin, begin[:-1], begin + leave[:-1], begin + leave + leave[:2], begin + leave + b"\x08"]
         for body in bodies:
             b.exchange.received(stream.seal(body, b"rand"), a.address)

@@ -67,7 +67,6 @@ from voipshift.value import Value
 #: What all messages of a body have in common, and what each begins with.
 PRELUDE: Final = struct.Struct(">qQ")
 PRELUDE_OCTETS: Final = 16
-HEAD: Final = struct.Struct(">BH")
 HEAD_OCTETS: Final = 3
 ATTEMPT_OCTETS: Final = 16
 LEASE_OCTETS: Final = 16
@@ -201,6 +200,11 @@ class Lapsed(NamedTuple):
 
     leases: tuple[tuple[bytes, str], ...] = ()
     withdrawn: tuple[int, ...] = ()
+
+
+def message(kind: int, map: bytes) -> bytes:
+    """One message: its kind, and a map of what it says."""
+    return (kind << 16 | len(map)).to_bytes(HEAD_OCTETS, "big") + map
 
 
 def messages_of(body: bytes) -> list[tuple[int, bytes]]:

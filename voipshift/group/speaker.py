@@ -15,7 +15,6 @@ from typing import Any
 from voipshift.group.envelope import Outgoing, Stream
 from voipshift.group.keys import Keys
 from voipshift.group.messages import (
-    HEAD,
     HEAD_OCTETS,
     MOST_LAPSED,
     PRELUDE,
@@ -25,10 +24,26 @@ from voipshift.group.messages import (
     Poll,
     encode_lapsed,
     encode_poll,
+    message,
 )
 from voipshift.group.peer import Peer
 from voipshift.group.reports import encode_fitting
 from voipshift.node import Address
+
+
+class Parcel:
+    """The messages that go to a peer in one datagram."""
+
+    __slots__ = ("messages", "octets")
+
+    def __init__(self, message: bytes) -> None:
+        self.messages = [message]
+        self.octets = len(message)
+
+    def add(self, message: bytes) -> None:
+        """One message more."""
+        self.messages.append(message)
+        self.octets += len(message)
 
 
 class Speaker:
@@ -71,7 +86,7 @@ class Speaker:
         self._incarnation = incarnation
         self._counts = counts
         #: What waits for the end of the batch, for each peer no more than fits in a datagram.
-        self._parcels: dict[Peer, bytearray] = {}
+        self._parcels: dict[Peer, Parcel] = {}
         self._hello = Outgoing(keys, Stream.HELLO, boot, here)
         self._group = Outgoing(keys, Stream.GROUP, boot, here)
         self._bus = Outgoing(keys, Stream.BUS, boot, here)
@@ -82,28 +97,27 @@ class Speaker:
             return False
         stream = peer.outgoing or self._stream(peer)
         space = stream.space - PRELUDE_OCTETS
-        message = _message(kind, body)
-        if len(message) > space:
+        said = message(kind, body)
+        if len(said) > space:
             self._counts["too_long_to_send"] += 1
             return False
-        parcels = self._parcels
-        parcel = parcels.get(peer)
+        parcel = self._parcels.get(peer)
         if parcel is None:
-            parcels[peer] = bytearray(message)
-            if len(parcels) == 1:
+            self._parcels[peer] = Parcel(said)
+            if len(self._parcels) == 1:
                 self._at_end(self.flush)
-        elif len(parcel) + len(message) <= space:
-            parcel += message
+        elif parcel.octets + len(said) <= space:
+            parcel.add(said)
         else:
-            self._dispatch(peer, bytes(parcel))
-            parcels[peer] = bytearray(message)
+            self._dispatch(peer, parcel)
+            self._parcels[peer] = Parcel(said)
         return True
 
     def flush(self) -> None:
         """Send what waits for the end of the batch."""
         parcels, self._parcels = self._parcels, {}
         for peer, parcel in parcels.items():
-            self._dispatch(peer, bytes(parcel))
+            self._dispatch(peer, parcel)
 
     def report(
         self,
@@ -119,20 +133,20 @@ class Speaker:
 
     def report_to_group(self, group: Address, fields: dict[int, Any], others: Sequence[tuple[str, Address]]) -> None:
         """Send the multicast group a Report."""
-        message = _message(Kind.REPORT, encode_fitting(_space(self._group), fields, others))
-        self._send(self._sealed(self._group, 0, message), group)
+        said = message(Kind.REPORT, encode_fitting(_space(self._group), fields, others))
+        self._send(self._sealed(self._group, 0, said), group)
 
     def report_to_bus(
         self, publish: Callable[[bytes], bool], fields: dict[int, Any], others: Sequence[tuple[str, Address]]
     ) -> bool:
         """Publish a Report; False when the bus is not there."""
-        message = _message(Kind.REPORT, encode_fitting(_space(self._bus), fields, others))
-        return publish(self._sealed(self._bus, 0, message))
+        said = message(Kind.REPORT, encode_fitting(_space(self._bus), fields, others))
+        return publish(self._sealed(self._bus, 0, said))
 
     def hello(self, address: Address, challenge: bytes) -> None:
         """Poll whoever is at an address."""
-        message = _message(Kind.POLL, encode_poll(Poll(challenge, self._address)))
-        self._send(self._sealed(self._hello, 0, message), address)
+        said = message(Kind.POLL, encode_poll(Poll(challenge, self._address)))
+        self._send(self._sealed(self._hello, 0, said), address)
 
     def greet(self, peer: Peer, challenge: bytes) -> None:
         """Poll a peer."""
@@ -143,9 +157,10 @@ class Speaker:
         for start in range(0, len(leases), MOST_LAPSED):
             self.say(peer, Kind.LAPSED, encode_lapsed(Lapsed(leases=tuple(leases[start : start + MOST_LAPSED]))))
 
-    def _dispatch(self, peer: Peer, parcel: bytes) -> None:
+    def _dispatch(self, peer: Peer, parcel: Parcel) -> None:
         if peer.outgoing is not None and peer.address is not None:
-            self._send(self._sealed(peer.outgoing, self._incarnation(peer), parcel), peer.address)
+            messages = b"".join(parcel.messages)
+            self._send(self._sealed(peer.outgoing, self._incarnation(peer), messages), peer.address)
 
     def _stream(self, peer: Peer) -> Outgoing:
         peer.outgoing = Outgoing(self._keys, Stream.UNICAST, self._boot, self._here, peer.boot, peer.name)
@@ -154,10 +169,6 @@ class Speaker:
     def _sealed(self, stream: Outgoing, incarnation: int, messages: bytes) -> bytes:
         body = PRELUDE.pack(int(self._seconds() * 1000), incarnation) + messages
         return stream.seal(body, self._random(4))
-
-
-def _message(kind: Kind, body: bytes) -> bytes:
-    return HEAD.pack(kind, len(body)) + body
 
 
 def _space(stream: Outgoing) -> int:
