@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.python.failure import Failure
@@ -100,7 +99,7 @@ class Considerations:
         if left_s <= 0:
             raise ProtocolViolation("expired")
         considered = self._remember(peer, ask.number, ask.attempt.id, now + left_s)
-        work = self._consider(ask.attempt, ask.path, left_s, partial(self._pending, considered), ask.entry)
+        work = self._consider(ask.attempt, ask.path, left_s, lambda: self._pending(considered), ask.entry)
         considered.work = work.addBoth(self._ended, considered)
         if considered.state is not State.CONSIDERED:
             considered.work = None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail
@@ -207,13 +206,13 @@ class Exchange:
             return fail(NoAnswer(silent=True))
         entry = path[0].node if path else self.name
         ask = Ask(self._asks.new_number(), attempt, path, left_s, entry)
-        answer: Deferred[Acceptance] = Deferred(partial(self._cancel, ask.number))
+        answer: Deferred[Acceptance] = Deferred(lambda _: self._cancel(ask.number))
         if not self._asks.begin(ask, peer, self._clock.seconds(), answer.callback, answer.errback):
             return fail(NoAnswer(silent=False))
         self._arm()
         return answer
 
-    def _cancel(self, number: int, answer: Deferred[Acceptance]) -> None:
+    def _cancel(self, number: int) -> None:
         self._asks.cancel(number, self._clock.seconds())
         self._arm()
 
