@@ -100,6 +100,9 @@ class Considerations:
             raise ProtocolViolation("expired")
         considered = self._remember(peer, ask.number, ask.attempt.id, now + left_s)
         work = self._consider(ask.attempt, ask.path, left_s, lambda: self._pending(considered), ask.entry)
+        if work.called and isinstance(work.result, Acceptance):  # most have decided by now
+            self._ended(work.result, considered)
+            return
         considered.work = work.addBoth(self._ended, considered)
         if considered.state is not State.CONSIDERED:
             considered.work = None
