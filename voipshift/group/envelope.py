@@ -47,19 +47,22 @@ from voipshift.group.keys import Key, Keys
 
 VERSION = 1
 #: A datagram is shorter than this: IPv6's least MTU of 1280 less its headers, with something to spare.
-TOO_LONG = 1200
-BOOT_OCTETS = 16
+TOO_LONG: Final = 1200
+BOOT_OCTETS: Final = 16
 #: Of UTF-8; the prefix has to fit in one octet's count.
 LONGEST_NAME: Final = 64
 #: How far behind the newest sequence of a stream a datagram may come.
-WINDOW = 1024
+WINDOW: Final = 1024
 #: Of prefixes not known; the cost of each is a key derivation and a failed verification.
 DERIVATIONS_PER_S = 100
 
 NOBODY = bytes(BOOT_OCTETS)
-_FIXED = 40
-_TAG_OCTETS = 16
-_WINDOW_MASK = (1 << WINDOW) - 1
+_FIXED: Final = 40
+_TAG_OCTETS: Final = 16
+#: The window is kept in blocks of 32 sequences, one more than it fills: the newest one fills up.
+_BLOCK_SHIFT: Final = 5
+_BLOCK_MASK: Final = 31
+_BLOCKS: Final = 33
 
 
 class Stream(IntEnum):
@@ -152,28 +155,30 @@ class Outgoing:
 
 
 class ReplayWindow:
-    """Which sequences of a stream were seen: the newest, and a bit for each of the 1024 up to it (RFC 4303, 3.4.3)."""
+    """Which sequences of a stream were seen: the newest, and the 1024 up to it.
+
+    A bit for each of them in a ring of blocks, so that nothing is shifted (RFC 6479, of RFC 4303's 3.4.3).
+    """
 
     __slots__ = ("_newest", "_seen")
 
     def __init__(self) -> None:
         self._newest = -1
-        self._seen = 0
+        self._seen = [0] * _BLOCKS
 
     def admit(self, sequence: int) -> bool:
         """Whether a verified sequence is new; it is not new again."""
-        ahead = sequence - self._newest
-        if ahead > 0:
-            self._seen = ((self._seen << ahead) | 1) & _WINDOW_MASK if ahead < WINDOW else 1
+        newest, block = self._newest, sequence >> _BLOCK_SHIFT
+        if sequence > newest:
+            first = max((newest >> _BLOCK_SHIFT) + 1, block - _BLOCKS + 1)
+            for skipped in range(first, block + 1):
+                self._seen[skipped % _BLOCKS] = 0
             self._newest = sequence
-            return True
-        if ahead <= -WINDOW:
+        elif newest - sequence >= WINDOW:
             return False
-        bit = 1 << -ahead
-        if self._seen & bit:
-            return False
-        self._seen |= bit
-        return True
+        seen, bit = self._seen[block % _BLOCKS], 1 << (sequence & _BLOCK_MASK)
+        self._seen[block % _BLOCKS] = seen | bit
+        return not seen & bit
 
 
 class Incoming:
