@@ -168,7 +168,7 @@ def decide(
         candidates = [member for member in candidates if selection.allows(member)]
         locality = selection.weight
     weights = [member.free if member.free > 0.0 else 0.0 for member in candidates]  # line 6
-    probe = not any(weights) and (emergency or not probed)
+    probe = not any(weight > 0.0 for weight in weights) and (emergency or not probed)
     if probe:
         weights = [member.load.capacity for member in candidates]
     elif rule.choose == "lowest":
@@ -202,13 +202,19 @@ def _aged(candidates: list[Member], weights: list[float], holding_s: float) -> l
     rate at which they end, the capacity of all over the mean holding time.  Of what was told t before the newest news
     exp(-t / W) is left; only the ratios matter for a draw.
     """
-    free = sum(weights)
+    free = capacity = 0.0
+    newest = -math.inf
+    for at, weight in enumerate(weights):
+        member = candidates[at]
+        free += weight
+        capacity += member.load.capacity
+        if weight and member.told_at > newest:
+            newest = member.told_at
     if not free > 0.0:
         return weights
-    lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates])
+    lifetime_s = free * holding_s / capacity
     if lifetime_s > AGELESS_S:
         return weights
-    newest = max([candidates[at].told_at for at, weight in enumerate(weights) if weight])
     return [
         weight and weight * math.exp((candidates[at].told_at - newest) / lifetime_s)
         for at, weight in enumerate(weights)
