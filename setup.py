@@ -12,8 +12,19 @@ from setuptools import setup
 
 #: The rooms that a call attempt walks through.
 ROOMS = ("balance", "calls", "delegation", "group", "sip")
-#: What they share, and the port beneath them.
-MODULES = ("batch", "entropy", "interval", "node", "udp")
+#: What they share, the port beneath them, and what each decision goes through in the wiring.
+MODULES = (
+    "alarm",
+    "batch",
+    "entropy",
+    "interval",
+    "node",
+    "udp",
+    "value",
+    "wiring/announcing",
+    "wiring/lapsing",
+    "wiring/membership",
+)
 #: What mypyc does not take: a generator that Twisted steps through, a class that is made where it is needed.
 INTERPRETED = ("calls/terminals", "group/bus")
 
