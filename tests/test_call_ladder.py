@@ -46,7 +46,7 @@ v=0
 SIP/2.0 302 Moved Temporarily
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice1;rport=5060;received=198.51.100.7
 From: "Alice" <sip:alice@example.org>;tag=a1
-To: <sip:100@example.org;user=phone>;tag=824e8d2531e36379
+To: <sip:100@example.org;user=phone>;tag=91cb962553fc5ba9
 Call-ID: ladder@198.51.100.7
 CSeq: 1 INVITE
 Contact: <sip:100@192.0.2.2:5060;lease=3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c>
@@ -62,7 +62,7 @@ ACK sip:100@example.org;user=phone SIP/2.0
 Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bKalice1;rport
 Max-Forwards: 70
 From: "Alice" <sip:alice@example.org>;tag=a1
-To: <sip:100@example.org;user=phone>;tag=824e8d2531e36379
+To: <sip:100@example.org;user=phone>;tag=91cb962553fc5ba9
 Call-ID: ladder@198.51.100.7
 CSeq: 1 ACK
 Content-Length: 0

@@ -375,6 +375,7 @@ class PlainTests(SynchronousTestCase):
         self.assertIsNone(parse_plain(INVITE.replace(b": 4", b": 70000") + b"v" * 69_996))
         self.assertIsNone(parse_plain(INVITE.replace(b";rport", b", SIP/2.0/UDP a" * 70)))
         self.assertIsNone(parse_plain(INVITE.replace(b"Max", b"Via: SIP/2.0/UDP a\r\n" * 70 + b"Max", 1)))
+        self.assertIsNone(parse_plain(INVITE.replace(b"Max", b"X-a: \r\n" * 201 + b"Max", 1)))
 
 
 class SameTests(SynchronousTestCase):

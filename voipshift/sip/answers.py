@@ -7,7 +7,7 @@ be left out (:mod:`voipshift.sip.gain`).  No socket and no clock in here.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 
 from voipshift.sip.gain import UNBOUNDED, fitting
@@ -44,7 +44,7 @@ class Answers:
         self._keep = keep
         self._tag = tag
         self._draw = draw
-        self.counts: Counter[int] = Counter()
+        self.counts: defaultdict[int, int] = defaultdict(int)
 
     def answer(
         self,

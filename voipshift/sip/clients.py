@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from voipshift.sip.layer import ServerTransaction
 
@@ -32,7 +32,7 @@ MAX_AWAITED = 100_000
 #: Addresses whose rules are remembered; beyond that all are looked up anew.
 MAX_MEMORY = 4096
 #: How much of a User-Agent tells two clients of one address apart.
-MAX_USER_AGENT = 64
+MAX_USER_AGENT: Final = 64
 
 #: Method, address and User-Agent.
 _Client = tuple[str, str, str]

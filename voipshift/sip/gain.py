@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from voipshift.sip.message import Response
 from voipshift.sip.transaction import ServerTransaction
 
 #: A stranger's request gets at most so many times its own octets back.
-MOST_GAIN = 2
+MOST_GAIN: Final = 2
 #: What those get who are no strangers.
-UNBOUNDED = sys.maxsize
+UNBOUNDED: Final = sys.maxsize
 #: Octets of the longest Contact of a 302, with an IPv6 address and a lease, but for its user.
-CONTACT = 120
+CONTACT: Final = 120
 #: A request that is longer has room for any 302: its Via, To and first line grow by less than that.
-LONG_ENOUGH = 300
+LONG_ENOUGH: Final = 300
 _TAG = 16 * "0"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
@@ -24,7 +25,7 @@ from voipshift.sip.uri import (
 #: Sequence numbers are below 2**31 (8.1.1.5).
 CSEQ_LIMIT = 2**31
 #: A branch that begins with this is unique for each transaction (8.1.1.7); others come from RFC 2543.
-MAGIC_COOKIE = "z9hG4bK"
+MAGIC_COOKIE: Final = "z9hG4bK"
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*+"
@@ -136,7 +137,7 @@ NAMES = (
     "WWW-Authenticate",
 )
 #: How a header field may be named -> how we name it: its long form in lower case.  For speed; key_of knows the rest.
-KEYS: dict[str, str] = {
+KEYS: Final[dict[str, str]] = {
     **{spelling: name.lower() for name in NAMES for spelling in (name, name.lower(), name.title())},
     **{spelling: name for letter, name in _COMPACT.items() for spelling in (letter, letter.upper(), name)},
 }

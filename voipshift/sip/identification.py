@@ -9,6 +9,7 @@ the client would have come with, and the client sees a proxy.  So it is with a s
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from voipshift.node import Address
 from voipshift.sip.answers import Answers
@@ -18,7 +19,7 @@ from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 
 #: The URI parameter in which a lease travels with the Contact of a 302.
-LEASE = "lease"
+LEASE: Final = "lease"
 
 
 class Identification:
@@ -55,20 +56,29 @@ class Identification:
         lease: str,
         *,
         told: bool,
-        unreached: Callable[[], None],
-    ) -> None:
-        """Bring a client to a member, at the place of the client's transport, with its lease.
+    ) -> bool:
+        """Send a client to a member, at the place of the client's transport, with its lease.
 
         :param told: the member has sent the 302 itself
-        :param unreached: called where the INVITE was to be passed on and the member is not there
+        :returns: False where the client would not follow, and is still to be passed on
         """
         if told:
             self._clients.redirected(invite, lease)
             self._answers.take_over(invite, 302, self._redirected(invite, callee, place, lease))
-        elif self.follows(invite):
+            return True
+        if self.follows(invite):
             self.redirect(invite, callee, place, lease)
-        else:
-            self._pass_on(invite, place, self._contact(invite, callee, place, lease), unreached)
+            return True
+        return False
+
+    def pass_on(
+        self, invite: ServerTransaction, callee: str, place: Address, lease: str, unreached: Callable[[], None]
+    ) -> None:
+        """Pass a client's INVITE on to a member, with its lease.
+
+        :param unreached: called where the member is not there
+        """
+        self._pass_on(invite, place, self._contact(invite, callee, place, lease), unreached)
 
     def redirect(self, invite: ServerTransaction, callee: str, place: Address, lease: str) -> None:
         """302: the client is to connect to a place, with its lease."""

@@ -100,8 +100,8 @@ class TransactionLayer:
         max_absorbing: int = MAX_ABSORBING,
     ) -> None:
         self._random = random
-        #: What tags are computed with: keyed once.
-        self._tags = blake2b(key=random(16).encode(), digest_size=8)
+        #: What tags are computed with.  A secret in front keys BLAKE2 as well as its key does, and fills no block.
+        self._tags = blake2b(bytes.fromhex(random(16)), digest_size=8)
         self._force_rport = force_rport
         self._max_undecided = max_undecided
         self._max_absorbing = max_absorbing

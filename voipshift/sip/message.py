@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 from voipshift.errors import ProtocolViolation
 from voipshift.sip.fields import Field, Message, unfold, value_of, write_line
@@ -31,7 +32,7 @@ from voipshift.sip.uri import SipUri, TelUri, match_uri, scheme_of
 __all__ = ("MalformedRequest", "Message", "Request", "Response", "parse", "request")
 
 #: Octets of a message: a UDP datagram cannot carry more, and nothing that sets up a call needs as much.
-MAX_MESSAGE = 65536
+MAX_MESSAGE: Final = 65536
 #: Header lines of a message: ten times what a phone sends, few enough to be looked at one by one.
 MAX_FIELDS = 200
 #: Via values of a message: Max-Forwards begins with 70, so that a longer way means a loop.

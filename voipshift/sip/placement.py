@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -26,9 +26,9 @@ from voipshift.sip.priority import Marks
 
 #: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
 #: alone.
-MAX_TARGET = 512
+MAX_TARGET: Final = 512
 #: Caller and called user are cut to this before they are asked about: they inform, and grant nothing.
-MAX_NAME = 128
+MAX_NAME: Final = 128
 
 #: Where a user is, what is tried together in one group; a proxy's business.
 Places = Sequence[Sequence[Any]]
@@ -240,10 +240,9 @@ class Placement:
         if acceptance.node.name != self._name:
             door = self._listeners.doors[invite.source.listener]
             place = acceptance.node.doors[door]
-            unreached = partial(self._place_again, acceptance, invite, attempt, callee)
-            self._identification.identify(
-                invite, callee, place, acceptance.lease, told=acceptance.told, unreached=unreached
-            )
+            if not self._identification.identify(invite, callee, place, acceptance.lease, told=acceptance.told):
+                unreached = partial(self._place_again, acceptance, invite, attempt, callee)
+                self._identification.pass_on(invite, callee, place, acceptance.lease, unreached)
         elif self._identify_self and self._identification.follows(invite):
             second = self._listeners.second(invite.source.listener)
             self._identification.redirect(invite, callee, second, acceptance.lease)

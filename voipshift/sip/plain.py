@@ -29,11 +29,11 @@ from voipshift.sip.reasons import REASONS
 from voipshift.sip.uri import SipUri, TelUri
 
 #: Octets of a longer header are not plain: that of a call which three proxies have passed on is half as long.
-MAX_HEADER = 2000
+MAX_HEADER: Final = 2000
 #: Further Vias on the line of the top one; with those of other lines they stay below what the judge allows.
-MAX_LISTED = 40
+MAX_LISTED: Final = 40
 #: Lines below the Vias, fewer than the judge allows.
-MAX_LINES = 100
+MAX_LINES: Final = 100
 #: Parameters of top Vias that are remembered: those of a node's own come back with each response.
 MAX_REMEMBERED = 500
 
@@ -68,26 +68,25 @@ _URI_PARAMETERS: Final = re.compile(
 _EXTENSION: Final = re.compile(r"X-[A-Za-z\-]++").fullmatch
 
 #: Fields of which there may be one.
-_SINGLE: Final = frozenset(
-    ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
-)  # fmt: skip
-#: Fields that only go on, as often as they come.  A Via among them is not plain.
-_OTHERS: Final = frozenset(NAMES) - _SINGLE - {"Via"}
+_SINGLE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
+#: The place of each of them; other fields only go on, as often as they come, and have none.  A Via among them is not
+#: plain.
+_PLACES: Final = {name: _SINGLE.index(name) if name in _SINGLE else -1 for name in NAMES if name != "Via"}
 
 
 def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     """Read a message; None where it is none, or not plain."""
-    end = octets.find(b"\r\n\r\n", 0, MAX_HEADER)
+    text = octets[:MAX_HEADER].decode("latin-1")
+    end = text.find("\r\n\r\n")
     if end < 0 or len(octets) > MAX_MESSAGE:
         return None
-    text = octets[: end + 2].decode("latin-1")
     size = len(octets) - end - 4
     if text.startswith("SIP/2.0 "):
         matched = _RESPONSE(text)
         if matched is None:
             return None
         status, reason, vias, host, port, rport, branch, more, listed = matched.groups()
-        lines = text[matched.end() :]
+        lines = text[matched.end() : end + 2]
         if not _are_plain(rport, more, listed) or (reading := _read(lines, size, host, port, branch)) is None:
             return None
         return PlainResponse(int(status), reason, vias, lines, octets[end + 4 :], reading)
@@ -97,7 +96,7 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     method, uri, user, at, at_port, asked, vias, host, port, rport, branch, more, listed = matched.groups()
     if asked and not _URI_PARAMETERS(asked):
         return None
-    lines = text[matched.end() :]
+    lines = text[matched.end() : end + 2]
     if not _are_plain(rport, more, listed) or (reading := _read(lines, size, host, port, branch)) is None:
         return None
     if reading.method != method:
@@ -117,21 +116,22 @@ def _read(lines: str, size: int, host: str, port: str | None, branch: str) -> Re
     written = "".join(rows)
     if "\r" in written or "\n" in written or len(rows) > MAX_LINES:
         return None
-    said: dict[str, str] = {}
+    values: list[str | None] = [None] * len(_SINGLE)
     for row in rows:
         name, _, value = row.partition(": ")
-        if name in _SINGLE:
-            if name in said:
+        place = _PLACES.get(name)
+        if place is None:
+            if _EXTENSION(name) is None:
                 return None
-            said[name] = value
-        elif name not in _OTHERS and _EXTENSION(name) is None:
-            return None
-    hops, length = said.get("Max-Forwards"), said.get("Content-Length")
+        elif place >= 0:
+            if values[place] is not None:
+                return None
+            values[place] = value
+    sender, to, call_id, cseq, hops, length, _, _ = values
     if hops is not None and not (hops.isdecimal() and len(hops) < 3):
         return None
     if length is not None and length.lstrip(" ") != str(size):
         return None
-    sender, to, call_id, cseq = said.get("From"), said.get("To"), said.get("Call-ID"), said.get("CSeq")
     if sender is None or to is None or call_id is None or cseq is None:
         return None
     dialog = _DIALOG(f"{sender}\n{to}\n{call_id}")
@@ -300,7 +300,9 @@ class PlainResponse(Response):
 def _returned(lines: str, reading: Reading, to: str) -> str:
     """The lines that a response takes from its request, in the order that they have there, with that To."""
     sender, call_id, cseq = reading.sender, reading.call_id, reading.cseq
-    if lines.find("\r\nFrom: ") < lines.find("\r\nTo: ") < lines.find("\r\nCall-ID: ") < lines.find("\r\nCSeq: "):
+    # Each is there, and looked for behind the one before; behind the end (-1) there is none.
+    place = lines.find("\r\nCall-ID: ", lines.find("\r\nTo: ", lines.find("\r\nFrom: ")))
+    if lines.find("\r\nCSeq: ", place) >= 0:
         return f"\r\nFrom: {sender}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n"
     said = {"From": sender, "To": to, "Call-ID": call_id, "CSeq": cseq}
     names = sorted(said, key=lambda name: lines.find(WRITTEN[name]))

@@ -20,6 +20,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Final
 
 from twisted.logger import Logger
 
@@ -31,7 +32,7 @@ from voipshift.sip.transaction import Hop
 from voipshift.sip.uri import SipUri, host_port
 
 #: The Via parameter by which a node marks a request that it passes on.
-PASSED_ON = "passed-on"
+PASSED_ON: Final = "passed-on"
 #: The parameter of a Route or Record-Route value that leads into a flow.
 FLOW = "flow"
 #: How far the clocks of two nodes may be apart, and for how long what was captured could be tried again.

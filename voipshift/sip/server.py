@@ -302,7 +302,7 @@ class SipServer:
 
     # Feed, perform, re-arm.
 
-    def _perform(self, effects: Iterable[Effect]) -> None:
+    def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Send):
                 self.send(effect.octets, effect.address)

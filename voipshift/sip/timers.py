@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 #: Estimate of the round-trip time, in seconds.
-T1 = 0.5
+T1: Final = 0.5
 #: The longest interval between retransmissions of a response to INVITE, or of a request other than INVITE.
 T2 = 4.0
 #: How long a message stays in the network.

@@ -7,7 +7,7 @@ extensions that are demanded.  Pure.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from voipshift.node import Address
 from voipshift.sip.message import Request
@@ -17,7 +17,7 @@ from voipshift.sip.uri import scheme_of
 #: Request-URIs that a node can route (RFC 3261 section 19.1, RFC 3966).
 SCHEMES = frozenset(("sip", "sips", "tel"))
 #: How nearly every Request-URI begins.
-_COMMON = frozenset(("sip:", "tel:"))
+_COMMON: Final = frozenset(("sip:", "tel:"))
 #: Methods that are understood at all; others are 501.
 METHODS = frozenset(
     (
