@@ -59,7 +59,9 @@ class HeaderText(Message):
         if lines is None or beginning is None:
             return super().get(name) if lines is None or _may_be_there(name) else None
         if beginning is _VIA:
-            return self._vias[len(_VIA) :].partition("\r\n")[0].strip(" \t") if self._vias else None
+            vias = self._vias
+            end = vias.find("\r", 2)
+            return vias[len(_VIA) : len(vias) if end < 0 else end].strip(" \t") if vias else None
         place = lines.find(beginning)
         if place < 0:
             return None

@@ -74,7 +74,7 @@ MAX_ABSORBING = 200_000
 #: An ACK as nearly everybody writes it, up to the branch of its top Via: what its ``transaction_key`` is made of.
 _PLAIN_ACK: Final = re.compile(
     r"ACK [!-~]++ SIP/2\.0\r\n(?:Via|v): SIP/2\.0/[A-Z]++ ([a-z0-9.\-]++)(?::([1-9][0-9]{0,4}+)|)"
-    rf'[^\s,"]*?;branch=({MAGIC_COOKIE}[^\s;,"<>]++)'
+    rf'[^\x00- ,"]*?;branch=({MAGIC_COOKIE}[^\x00- ;,"<>]++)'
 ).match
 #: Where it looks for that: a Via farther behind is not plain.
 _PLAIN_ACK_OCTETS: Final = 512

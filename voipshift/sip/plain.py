@@ -34,6 +34,8 @@ MAX_HEADER: Final = 2000
 MAX_LISTED: Final = 40
 #: Lines below the Vias, fewer than the judge allows.
 MAX_LINES: Final = 100
+#: What stands behind a telephone's branch.
+_USUAL: Final = ("", ";rport")
 #: Parameters of top Vias that are remembered: those of a node's own come back with each response.
 MAX_REMEMBERED = 500
 
@@ -41,7 +43,7 @@ _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 _HOST = r"[a-z0-9][a-z0-9.\-]*+"
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
 _NAMED = r'(?:"[^"\\\r\n]*+" ?|[A-Za-z0-9][^"<>,;\r\n]*+|)'
-_URI = r'sips?:[^<>\s"]++'
+_URI = r'sips?:[^\x00- "<>]++'
 
 # No group has a possessive quantifier: some releases of Python 3.11 lose what is captured within.  And none may come
 # again: what is captured then is kept for each time, which costs more than all the rest.
@@ -107,7 +109,9 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
 
 def _are_plain(rport: str, more: str, listed: str) -> bool:
     """What stands around the branch of the top Via."""
-    return (not more or _come_once(f"{rport};branch{more}")) and listed.count(",") <= MAX_LISTED
+    if (rport or more not in _USUAL) and not _come_once(f"{rport};branch{more}"):
+        return False
+    return listed.count(",") <= MAX_LISTED
 
 
 def _read(lines: str, size: int, host: str, port: str | None, branch: str) -> Reading | None:

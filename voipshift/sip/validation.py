@@ -7,7 +7,7 @@ extensions that are demanded.  Pure.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from voipshift.node import Address
 from voipshift.sip.message import Request
@@ -16,8 +16,6 @@ from voipshift.sip.uri import scheme_of
 
 #: Request-URIs that a node can route (RFC 3261 section 19.1, RFC 3966).
 SCHEMES = frozenset(("sip", "sips", "tel"))
-#: How nearly every Request-URI begins.
-_COMMON: Final = frozenset(("sip:", "tel:"))
 #: Methods that are understood at all; others are 501.
 METHODS = frozenset(
     (
@@ -50,7 +48,7 @@ def objection(request: Request, ours: frozenset[Address], marks: Marks = NO_MARK
     :param ours: the addresses of this node as they stand in a Via
     :param marks: what marks a call as an emergency
     """
-    if request.uri[:4] not in _COMMON and scheme_of(request.uri) not in SCHEMES:
+    if not request.uri.startswith(("sip:", "tel:")) and scheme_of(request.uri) not in SCHEMES:
         return Objection(416)
     if request.max_forwards == 0 and (request.method != "OPTIONS" or request.to_tag):
         return Objection(483)
