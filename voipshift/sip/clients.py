@@ -97,17 +97,19 @@ class Clients:
         """A request came with a lease of another node: whether a client at that address, which called by that name, was
         redirected with it not long ago.  It is so once.
         """
-        for redirected in (self._young, self._old):
-            found = redirected.get(lease)
-            if found is not None and found[0] == host and found[1] == caller:
-                del redirected[lease]
-                return True
-        return False
+        found = self._young.get(lease) or self._old.get(lease)
+        if found is None or found[0] != host or found[1] != caller:
+            return False
+        self._forget(lease)
+        return True
 
     def lapsed(self, lease: str) -> None:
         """Nobody came with a lease."""
-        found = self._young.pop(lease, None) or self._old.pop(lease, None)
-        if found is None or found[2] is None:
+        found = self._young.get(lease) or self._old.get(lease)
+        if found is None:
+            return
+        self._forget(lease)
+        if found[2] is None:
             return
         client, transaction = found[2]
         if transaction.is_delivered:
@@ -115,6 +117,9 @@ class Clients:
             self._marked.move_to_end(client)
             if len(self._marked) > MAX_MARKED:
                 self._marked.popitem(last=False)
+
+    def _forget(self, lease: str) -> None:
+        del (self._young if lease in self._young else self._old)[lease]
 
     def _is_marked(self, client: _Client) -> bool:
         until = self._marked.get(client)

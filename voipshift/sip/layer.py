@@ -427,7 +427,8 @@ class TransactionLayer:
         self._absorbing[transaction] = None
 
     def _forget(self, transaction: Transaction, effects: list[Effect]) -> None:
-        self._absorbing.pop(transaction, None)
+        if transaction in self._absorbing:
+            del self._absorbing[transaction]
         transactions = self._servers if isinstance(transaction, ServerTransaction) else self._clients
         if transactions.get(transaction.key) is transaction:
             del transactions[transaction.key]

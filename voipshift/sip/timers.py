@@ -53,6 +53,20 @@ CANCELLED_FOR = 64 * T1
 Owner = TypeVar("Owner", bound=Hashable)
 
 
+class Queue(Generic[Owner]):
+    """The running timers of one name and duration, in the order in which they run out.
+
+    :ivar deadlines: when that of each owner does
+    """
+
+    __slots__ = ("deadlines", "duration")
+
+    def __init__(self, duration: float) -> None:
+        self.duration: Final = duration
+        # OrderedDict, for a dict looks at all that was deleted before its first entry.
+        self.deadlines: Final[OrderedDict[Owner, float]] = OrderedDict()
+
+
 class Timers(Generic[Owner]):
     """Running timers: one queue for each name and duration.
 
@@ -62,23 +76,26 @@ class Timers(Generic[Owner]):
     """
 
     def __init__(self) -> None:
-        # OrderedDict, for a dict looks at all that was deleted before its first entry.
-        self._queues: dict[str, dict[float, OrderedDict[Owner, float]]] = {}
+        #: By name; there are hardly ever two durations of one.
+        self._queues: dict[str, list[Queue[Owner]]] = {}
         self.next = math.inf
 
     def start(self, owner: Owner, name: str, duration: float, now: float) -> None:
         """Let a timer run out after so many seconds; one of that owner and name that runs is started anew."""
         queues = self._queues.get(name)
         if queues is None:
-            queues = self._queues[name] = {}
-        found = queues.get(duration)
-        if found is None:
-            found = queues[duration] = OrderedDict()
-        if len(queues) > 1:
-            self.stop(owner, name)
-        elif owner in found:
-            del found[owner]
-        found[owner] = deadline = now + duration
+            queues = self._queues[name] = []
+        wanted: Queue[Owner] | None = None
+        for queue in queues:
+            if queue.duration == duration:
+                wanted = queue
+            if owner in queue.deadlines:
+                del queue.deadlines[owner]
+        if wanted is None:
+            wanted = Queue(duration)
+            queues.append(wanted)
+        deadline = now + duration
+        wanted.deadlines[owner] = deadline
         if deadline < self.next:
             self.next = deadline
 
@@ -86,17 +103,15 @@ class Timers(Generic[Owner]):
         """Stop a timer, if it runs."""
         queues = self._queues.get(name)
         if queues is not None:
-            for queue in queues.values():
-                if owner in queue:
-                    del queue[owner]
+            for queue in queues:
+                if owner in queue.deadlines:
+                    del queue.deadlines[owner]
                     return
 
     def stop_all(self, owner: Owner) -> None:
         """Stop all timers of an owner."""
-        for queues in self._queues.values():
-            for queue in queues.values():
-                if owner in queue:
-                    del queue[owner]
+        for name in self._queues:
+            self.stop(owner, name)
 
     def due(self, now: float) -> list[tuple[Owner, str]]:
         """Take out the timers that have run out, the earliest first."""
@@ -105,20 +120,19 @@ class Timers(Generic[Owner]):
         over: list[tuple[float, Owner, str]] = []
         following = math.inf
         for name, queues in self._queues.items():
-            for duration, queue in list(queues.items()):
+            for queue in queues:
                 first = len(over)
-                for owner, deadline in queue.items():
+                for owner, deadline in queue.deadlines.items():
                     if deadline > now:
                         following = min(following, deadline)
                         break
                     over.append((deadline, owner, name))
                 for _, owner, _ in over[first:]:
-                    del queue[owner]
-                if not queue:
-                    del queues[duration]
+                    del queue.deadlines[owner]
+            queues[:] = [queue for queue in queues if queue.deadlines]
         self.next = following
         over.sort(key=lambda entry: entry[0])
         return [(owner, name) for _, owner, name in over]
 
     def __len__(self) -> int:
-        return sum(len(queue) for queues in self._queues.values() for queue in queues.values())
+        return sum(len(queue.deadlines) for queues in self._queues.values() for queue in queues)
