@@ -99,7 +99,7 @@ class HeaderText(Message):
     def has_one_via(self) -> bool:
         if self._lines is None or "," in self._vias:
             return super().has_one_via
-        return self._vias.rfind("\r\n") == 0
+        return self._vias.find("\r") == 0 and self._vias.find("\r", 2) < 0
 
     @property
     def via_host(self) -> str:

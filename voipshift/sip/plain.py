@@ -221,7 +221,9 @@ class PlainRequest(Request):
 
     def stamp(self, host: str, port: int) -> None:
         reading = self._reading
-        top, end, others = self._vias[2:].partition("\r\n")
+        vias = self._vias
+        end = vias.find("\r", 2)
+        top = vias if end < 0 else vias[:end]
         if (
             reading is None
             or not self._has_its_via
@@ -238,7 +240,7 @@ class PlainRequest(Request):
             top = top.replace(";rport;", f";rport={port};received={host};")
         elif reading.host != host:
             top = f"{top};received={host}"
-        self._vias = f"\r\n{top}{end}{others}"
+        self._vias = top if end < 0 else top + vias[end:]
         self._via = None
 
     def response(
