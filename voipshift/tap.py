@@ -370,8 +370,9 @@ class Node(Service):
         self._announcing.decided()
 
     def _lapsed(self, lapsed: list[Lease]) -> None:
+        clients = self.clientele.clients
         for lease in lapsed:
-            self.clientele.clients.lapsed(lease.id)
+            clients.lapsed(lease.id)
         self.records.lapsed(lapsed)
         self.membership.tell_lapsed(lapsed)
         self._announcing.decided()

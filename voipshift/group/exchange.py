@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -38,7 +38,7 @@ from voipshift.group.speaker import Speaker
 from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance, Address, CallAttempt, Load, NodeIdentity
 
-_UNICAST = int(Stream.UNICAST)
+_UNICAST: Final = int(Stream.UNICAST)
 
 
 class Exchange:
@@ -240,7 +240,9 @@ class Exchange:
 
         :param load: what to compare with the last Report; without it a statement is made for that
         """
-        if self._running and self._reporter.workload_changed(load, self._clock.seconds()):
+        if not self._running or (load is not None and not self._reporter.is_edge(load)):
+            return
+        if self._reporter.workload_changed(load, self._clock.seconds()):
             self._arm()
 
     def poll(self, names: Iterable[str] | None, timeout_s: float) -> Deferred[frozenset[str]]:

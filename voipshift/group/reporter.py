@@ -52,6 +52,10 @@ class Reporter:
         #: An edge came too soon after a Report, and is looked for again as soon as one may be reported.
         self._edge_check = False
 
+    def is_edge(self, load: Load) -> bool:
+        """Whether the others should not wait T for that load."""
+        return self.schedule.edge_due(load, len(self._peers)) < math.inf
+
     def workload_changed(self, load: Load | None, now: float) -> bool:
         """Report at once when this is an edge.
 

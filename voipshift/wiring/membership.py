@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -25,20 +25,6 @@ from voipshift.sip.uri import is_ip_address
 from voipshift.wiring.doors import advertised
 from voipshift.wiring.lookup import Lookup
 from voipshift.wiring.ports import Ports
-
-
-class Membership(Protocol):
-    """What the rooms of a node need of its group."""
-
-    @property
-    def incarnation(self) -> int: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def ask(self, member: str, attempt: CallAttempt, path: tuple[Load, ...], left_s: float) -> Deferred[Acceptance]: ...
-    def poll(self, names: list[str], timeout_s: float) -> Deferred[frozenset[str]]: ...
-    def give_back(self, acceptance: Acceptance, attempt: bytes) -> None: ...
-    def tell_lapsed(self, lapsed: Iterable[Lease]) -> None: ...
-    def workload_changed(self, load: Load) -> None: ...
 
 
 class Alone:
@@ -88,7 +74,6 @@ class Grouped:
         self.ask: Callable[[str, CallAttempt, tuple[Load, ...], float], Deferred[Acceptance]] = exchange.ask
         self.poll: Callable[[list[str], float], Deferred[frozenset[str]]] = exchange.poll
         self.give_back: Callable[[Acceptance, bytes], None] = exchange.give_back
-        self.workload_changed: Callable[[Load], None] = exchange.workload_changed
 
     @property
     def incarnation(self) -> int:
@@ -112,6 +97,14 @@ class Grouped:
     def tell_lapsed(self, lapsed: Iterable[Lease]) -> None:
         """Tell the entries of leases that their clients did not come."""
         self._exchange.tell_lapsed([(lease.entry, lease.attempt.id, lease.id) for lease in lapsed])
+
+    def workload_changed(self, load: Load) -> None:
+        """Tell the others where they should not wait for it."""
+        self._exchange.workload_changed(load)
+
+
+#: What the rooms of a node need of its group.
+Membership = Alone | Grouped
 
 
 def membership_of(
