@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.python.failure import Failure
@@ -41,9 +42,9 @@ from voipshift.errors import NoAnswer, Refused
 from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
 
 #: What a node keeps of the time it was given, so that its answer is back before the asker gives up.
-RETURN_S = 0.05
+RETURN_S: Final = 0.05
 #: With less time than this left nobody is asked any more: no answer could be back.
-SHORTEST_ASK_S = 0.01
+SHORTEST_ASK_S: Final = 0.01
 
 #: ``ask(member, attempt, path, left_s)``: fails with Refused, NoAnswer, or CancelledError.
 AskMember = Callable[[str, CallAttempt, tuple[Load, ...], float], "Deferred[Acceptance]"]
@@ -322,8 +323,7 @@ class Chain:
     def _identified(self, acceptance: Acceptance, member: Member) -> Acceptance | Deferred[Acceptance]:
         """Step 66: a member takes the call; its identity goes back the way that the attempt came."""
         here = self._here
-        here.members.answered(member.name, here.now())
-        self._learn(acceptance.visited)
+        self._learn(member, acceptance.visited)
         if self._attempt.door in acceptance.node.doors:
             here.counts["shifted"] += 1
             return acceptance
@@ -342,8 +342,7 @@ class Chain:
         """Whether a member declined, which teaches something of it, and is not the end."""
         here = self._here
         if isinstance(reason, Refused):
-            here.members.answered(member.name, here.now())
-            self._learn(reason.visited)
+            self._learn(member, reason.visited)
             for load in reason.visited:
                 self._visit(load)
         elif isinstance(reason, NoAnswer):
@@ -362,11 +361,12 @@ class Chain:
         self._here.counts["refused"] += 1
         return fail(Refused((*self._tried, self._here.told(reason))))
 
-    def _learn(self, visited: tuple[Load, ...]) -> None:
-        here = self._here
-        now = here.now()
+    def _learn(self, member: Member, visited: tuple[Load, ...]) -> None:
+        """Line 11: the member has answered, and told these loads."""
+        members, now = self._here.members, self._here.now()
+        members.answered(member.name, now)
         for load in visited:
-            here.members.learn(load, now)
+            members.learn(load, now)
 
     def _visit(self, load: Load) -> None:
         if load.node not in self._visited and load.node != self._here.identity.name:

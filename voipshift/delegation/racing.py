@@ -89,8 +89,7 @@ class RacingChain(Chain):
         self, acceptance: Acceptance, race: Deferred[Acceptance | None], asked: Deferred[Acceptance], member: Member
     ) -> None:
         here = self._here
-        here.members.answered(member.name, here.now())
-        self._learn(acceptance.visited)
+        self._learn(member, acceptance.visited)
         if asked not in self._running:  # another one was faster
             here.withdraw(acceptance, self._attempt.id)
         elif self._attempt.door in acceptance.node.doors:
