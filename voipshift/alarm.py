@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 #: It does not ring more often: the shortest of the deadlines is five times as long, and nobody waits for their sum.
-REST_S = 0.01
+REST_S: Final = 0.01
 
 
 class Alarm:

@@ -15,8 +15,8 @@ from voipshift.value import Value
 Address = tuple[str, int]
 
 #: Flags of a :class:`Load`; append-only, for they are sent.
-FULL = 1
-DRAINING = 2
+FULL: Final = 1
+DRAINING: Final = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import IntEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 #: How often what is sampled is measured.
 SAMPLE_S = 0.1
 #: How fast a smoothed measure forgets: a burst of a fraction of a second is no load, ten seconds of one are.
-SMOOTHING_S = 2.0
+SMOOTHING_S: Final = 2.0
 #: The bucket of calls per second holds one second of its rate, but never less than this: ten calls are no storm.
-SMALLEST_BUCKET = 10
+SMALLEST_BUCKET: Final = 10
 
 
 class Number(IntEnum):

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
 from voipshift.errors import Refused
 from voipshift.node import CallAttempt, Load
 
 #: 128 bits: nobody guesses one while it is open.
-LEASE_OCTETS = 16
+LEASE_OCTETS: Final = 16
 
 
 class Lease:

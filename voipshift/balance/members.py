@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from voipshift.balance.factors import UNTOLD, Factors
 from voipshift.interval import silence_s
@@ -25,7 +25,7 @@ from voipshift.node import DRAINING, FULL, Address, Load, NodeIdentity
 MAX_MEMBERS = 1024
 #: Doors whose survey is kept; a member may ask for any word.
 MOST_DOORS = 16
-_TAKES_NOTHING = FULL | DRAINING
+_TAKES_NOTHING: Final = FULL | DRAINING
 
 
 class State(StrEnum):

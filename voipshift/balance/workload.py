@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from voipshift.balance.criteria import SMALLEST_BUCKET as SMALLEST_BUCKET
 from voipshift.balance.criteria import CallsPerSecond, Criterion, OngoingCalls, Sampled
@@ -25,21 +25,21 @@ from voipshift.balance.estimate import Model
 from voipshift.node import DRAINING, FULL
 
 #: An event loop that runs this far behind has no room: past SIP's T1 (0.5 s) clients would repeat themselves.
-QUEUE_DELAY_LIMIT_S = 0.2
+QUEUE_DELAY_LIMIT_S: Final = 0.2
 #: A node that was full stays flagged until its event loop is less late than this: one that is said to have room as soon
 #: as it can take a single call gets the next ones of all others.
-QUEUE_DELAY_CLEAR_S = 0.05
+QUEUE_DELAY_CLEAR_S: Final = 0.05
 #: One that is this late drops new calls unanswered: even to refuse one takes longer than its client waits.
-DROP_DELAY_S = 0.4
+DROP_DELAY_S: Final = 0.4
 #: The weight of a node without any limit, in calls.
-UNLIMITED_CAPACITY = 1000.0
+UNLIMITED_CAPACITY: Final = 1000.0
 #: What a call is taken to last until the first one has ended.
 ASSUMED_HOLDING_S = 120.0
 #: What the bucket of calls per second holds when a node of a group starts.  Empty as it is, it draws the calls of all
 #: others, and with a full bucket it would take a second's worth and another one in its first second.
 STARTING_CALLS = 1
 #: The mean holding time forgets: the newest call weighs at least one part in so many.
-HOLDING_MEMORY = 100
+HOLDING_MEMORY: Final = 100
 
 
 class Watermarks(NamedTuple):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
 from voipshift.errors import NoAnswer, Refused
 from voipshift.group.messages import Answer, Ask, Kind, encode_ask
@@ -24,10 +25,10 @@ from voipshift.group.withdrawals import Withdrawals
 from voipshift.node import Acceptance
 
 #: The least silence that tells something.
-SILENCE_S = 0.2
-SILENCE_ROUND_TRIPS = 4
+SILENCE_S: Final = 0.2
+SILENCE_ROUND_TRIPS: Final = 4
 #: An Ask is repeated after a quarter of tau, then after twice as long each time, up to this.
-LONGEST_RESEND_S = 0.5
+LONGEST_RESEND_S: Final = 0.5
 #: Abandoned asks of which a late acceptance is still given back; each is remembered for longer than any lease lasts.
 MOST_ABANDONED = 10_000
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.python.failure import Failure
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 #: Asks that are remembered, some 400 octets each: five seconds of 10 000 a second.
-MOST_CONSIDERED = 50_000
+MOST_CONSIDERED: Final = 50_000
 
 Consider = Callable[
     [CallAttempt, tuple[Load, ...], float, Callable[[], None], str], "Deferred[Acceptance]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from voipshift.group.messages import encode_report
 from voipshift.interval import LARGE_GROUP as LARGE_GROUP
@@ -17,11 +17,11 @@ from voipshift.interval import report_interval_s as report_interval_s
 from voipshift.node import Address, Load
 
 #: A change of occupancy that is reported at once.
-EDGE = 0.05
+EDGE: Final = 0.05
 #: The least time between two Reports, and in a large group.  Half a second is long in a group that is full: with 100
 #: members 5 % more calls are refused at load 1.0 than with 0.1 s (the lab, seed 1).
-GAP_S = 0.1
-GAP_LARGE_S = 0.5
+GAP_S: Final = 0.1
+GAP_LARGE_S: Final = 0.5
 #: Reports come this much earlier or later than each T, so that a group does not speak in chorus.
 JITTER = 0.1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -16,7 +17,7 @@ from voipshift.alarm import Alarm
 from voipshift.balance.leases import Lease, Leases
 
 #: A slot is held so much longer than its client has time to come: a hundredth.
-TOGETHER_S = 0.1
+TOGETHER_S: Final = 0.1
 
 
 class Lapsing:
