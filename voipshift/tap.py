@@ -45,8 +45,9 @@ from voipshift.wiring.announcing import Announcing
 from voipshift.wiring.clientele import Clientele
 from voipshift.wiring.doors import identity_of, listeners_of
 from voipshift.wiring.gauge import Gauge, workload_of
+from voipshift.wiring.joining import membership_of
 from voipshift.wiring.lapsing import Lapsing
-from voipshift.wiring.membership import Alone, Membership, membership_of
+from voipshift.wiring.membership import Alone, Membership
 from voipshift.wiring.ports import Ports
 from voipshift.wiring.reception import Reception, domains_of
 from voipshift.wiring.records import records_of
