@@ -23,6 +23,7 @@ MODULES = (
     "value",
     "wiring/announcing",
     "wiring/lapsing",
+    "wiring/membership",
 )
 #: What mypyc does not take: a generator that Twisted steps through, a class that is made where it is needed.
 INTERPRETED = ("calls/terminals", "group/bus")
