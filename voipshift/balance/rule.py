@@ -65,9 +65,9 @@ if TYPE_CHECKING:
 
 
 #: How many nodes an attempt may have visited; in a large group, of so many nodes, the last free slot is farther away.
-HOP_LIMIT = 3
-HOP_LIMIT_LARGE = 5
-LARGE_GROUP = 100
+HOP_LIMIT: Final = 3
+HOP_LIMIT_LARGE: Final = 5
+LARGE_GROUP: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +168,14 @@ def decide(
         candidates = [member for member in candidates if selection.allows(member)]
         locality = selection.weight
     weights = [member.free if member.free > 0.0 else 0.0 for member in candidates]  # line 6
-    probe = not any(weight > 0.0 for weight in weights) and (emergency or not probed)
+    free = sum(weights)
+    probe = not free and (emergency or not probed)
     if probe:
         weights = [member.load.capacity for member in candidates]
     elif rule.choose == "lowest":
         weights = _of_the_lowest(candidates, weights)
     elif not room:
-        weights = _aged(candidates, weights, workload.holding_s)
+        weights = _aged(candidates, weights, free, workload.holding_s)
     if locality is not anywhere:
         weights = [weight * locality(member) for member, weight in zip(candidates, weights, strict=True)]
     twice = room and locality is anywhere and not probe
@@ -195,26 +196,19 @@ def _all_full(members: Members, selection: Selection | None, door: str, now: flo
     return selection is not None and all(member.full for member in members.live(door, now) if selection.allows(member))
 
 
-def _aged(candidates: list[Member], weights: list[float], holding_s: float) -> list[float]:
+def _aged(candidates: list[Member], weights: list[float], free: float, holding_s: float) -> list[float]:
     """The same weights, less the older the news is: in a group that is full, a slot that was free has been taken since.
 
     By Little's law a slot stays free for W = L / lambda, where L slots are believed free, and calls are taken at the
     rate at which they end, the capacity of all over the mean holding time.  Of what was told t before the newest news
     exp(-t / W) is left; only the ratios matter for a draw.
     """
-    free = capacity = 0.0
-    newest = -math.inf
-    for at, weight in enumerate(weights):
-        member = candidates[at]
-        free += weight
-        capacity += member.load.capacity
-        if weight and member.told_at > newest:
-            newest = member.told_at
-    if not free > 0.0:
+    if not free:
         return weights
-    lifetime_s = free * holding_s / capacity
+    lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates])
     if lifetime_s > AGELESS_S:
         return weights
+    newest = max([candidates[at].told_at for at, weight in enumerate(weights) if weight])
     return [
         weight and weight * math.exp((candidates[at].told_at - newest) / lifetime_s)
         for at, weight in enumerate(weights)
