@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from voipshift.balance.factors import UNTOLD, Factors
 from voipshift.interval import silence_s
@@ -88,7 +88,7 @@ class Member:
         return self.load.flags & _TAKES_NOTHING != 0
 
 
-class Survey(NamedTuple):
+class Survey:
     """The members that are not dead and have one door, sorted out once for many decisions.
 
     :param askable: those that may be asked, whoever was visited: line 5's P.  A draining one is none
@@ -97,10 +97,13 @@ class Survey(NamedTuple):
     :param until: when the next of them may be dead
     """
 
-    askable: list[Member]
-    all_full: bool
-    since: float
-    until: float
+    __slots__ = ("all_full", "askable", "since", "until")
+
+    def __init__(self, askable: list[Member], all_full: bool, since: float, until: float) -> None:
+        self.askable = askable
+        self.all_full = all_full
+        self.since = since
+        self.until = until
 
 
 class Members:
