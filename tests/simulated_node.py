@@ -194,4 +194,6 @@ class Node:
         """All that a datagram could change."""
         beliefs = [(m.name, m.load, m.heard, m.suspect, m.added, dict(m.doors)) for m in self.members]
         open_leases = [id for id in self.group.ledger if self.leases.get(id)]
-        return beliefs, open_leases, set(self.calls), dict(self.delegation.counts), list(self.told)
+        counts = self.delegation.counts
+        ends = (counts.accepted, counts.shifted, counts.refused, counts.cancelled)
+        return beliefs, open_leases, set(self.calls), counts.attempts, counts.asked_on, ends, list(self.told)

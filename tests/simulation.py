@@ -286,8 +286,9 @@ class Group:
             if counts["granted"] != counts["arrived"] + counts["withdrawn"] + counts["lapsed"]:
                 raise Broken(f"{node.name} closed its leases not once each: {counts}")
             done = node.delegation.counts
-            if done["attempts"] != done["accepted"] + done["shifted"] + done["refused"] + done["cancelled"]:
-                raise Broken(f"{node.name} ended its attempts not once each: {done}")
+            if done.attempts != done.accepted + done.shifted + done.refused + done.cancelled:
+                ends = f"{done.accepted} + {done.shifted} + {done.refused} + {done.cancelled}"
+                raise Broken(f"{node.name} ended {done.attempts} attempts not once each: {ends}")
         if self.hops_seen > self.rule.hops_allowed(len(self.nodes) - 1):
             raise Broken(f"an attempt had visited {self.hops_seen} nodes")
         for name in list(self.nodes):

@@ -64,7 +64,7 @@ class CallerTest(AccessTestCase):
         asked = self.invite()
         self.phone.say(authorized(asked, self.acknowledge(asked, 407), password="x"), HERE)
         self.phone.told(407)
-        self.assertEqual((node.delegation.counts["attempts"], self.gateway.words()), (0, []))
+        self.assertEqual((node.delegation.counts.attempts, self.gateway.words()), (0, []))
 
     def test_a_user_calls_by_its_own_name(self) -> None:
         """From must be the user whose password it was, of whatever domain; or nobody in particular (RFC 3323)."""
@@ -133,7 +133,7 @@ class CallerTest(AccessTestCase):
         cancel.set("Via", again.get("Via") or "")
         self.phone.say(cancel, HERE)
         self.assertEqual(self.phone.words(), ["200 CANCEL", "487 INVITE"])
-        self.assertEqual((node.delegation.counts["attempts"], self.gateway.words()), (0, []))
+        self.assertEqual((node.delegation.counts.attempts, self.gateway.words()), (0, []))
 
     def test_a_forged_members_mark_is_not_believed(self) -> None:
         """passed-on from somewhere else is nothing."""

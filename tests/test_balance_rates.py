@@ -148,13 +148,13 @@ class GroupTests(SynchronousTestCase):
         """Of equal nodes each a quarter, and no attempt is shifted twice; what is offered is told in each Report."""
         group = Group([1000.0] * 4, seed=5, rates=True, loss=0.05)
         group.settle()
-        began = {name: node.delegation.counts["accepted"] for name, node in group.nodes.items()}
+        began = {name: node.delegation.counts.accepted for name, node in group.nodes.items()}
         for number in range(1500):
             group.call("n0" if number % 3 else "n1", holding_s=2.0)
             group.run(0.02)
             if number == 500:
-                began = {name: node.delegation.counts["accepted"] for name, node in group.nodes.items()}
-        carried = [node.delegation.counts["accepted"] - began[name] for name, node in group.nodes.items()]
+                began = {name: node.delegation.counts.accepted for name, node in group.nodes.items()}
+        carried = [node.delegation.counts.accepted - began[name] for name, node in group.nodes.items()]
         self.assertEqual(sum(carried), 1000)
         for share in carried:
             self.assertLess(abs(share / 1000 - 0.25), 0.06)

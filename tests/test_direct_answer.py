@@ -122,7 +122,7 @@ class WayTest(DirectTestCase):
         self.phone.acknowledge(invite, answer, PRIMARY)
         self.network.cut.clear()
         self.network.advance(0.15)  # the Ask is repeated, and answered from memory
-        self.assertEqual(self.primary.delegation.counts["shifted"], 1)
+        self.assertEqual(self.primary.delegation.counts.shifted, 1)
         self.over()
         self.assertEqual(self.member.clientele.direct.sent, 1)
 

@@ -184,7 +184,7 @@ class SmallGroupTestCase(SynchronousTestCase):
         node.calls.update(range(first, first + int(node.limit) - len(node.calls)))
 
     def asked_on(self, group: Group) -> int:
-        return sum(node.delegation.counts["asked_on"] for node in group.nodes.values())
+        return sum(node.delegation.counts.asked_on for node in group.nodes.values())
 
 
 class PlacingTests(SmallGroupTestCase):
@@ -223,7 +223,7 @@ class PlacingTests(SmallGroupTestCase):
         group = self.group(0, 3, 3)
         clients = self.calls(group, *["n0"] * 4, *["n1"] * 3)
         self.assertEqual(Counter(client.node for client in clients), {"n1": 3, "n2": 3, "": 1})
-        self.assertEqual(group.nodes["n0"].delegation.counts["attempts"], 4)
+        self.assertEqual(group.nodes["n0"].delegation.counts.attempts, 4)
 
     def test_the_even_rule_is_even(self) -> None:
         """Sixty per cent of four equal servers, all arriving at one: even spreads them, seed fills the primary."""
@@ -322,7 +322,7 @@ class EndingTests(SmallGroupTestCase):
         client = group.call("n0", cancels_s=0.07)
         group.run(0.5)
         self.assertEqual(client.outcome, "cancelled")
-        self.assertEqual(group.nodes["n1"].delegation.counts["asked_on"], 1)
+        self.assertEqual(group.nodes["n1"].delegation.counts.asked_on, 1)
         self.assertEqual(group.nodes["n2"].leases.counts["granted"], 1)
         self.assertEqual(len(group.nodes["n2"].leases), 0)
 
@@ -379,7 +379,7 @@ class DeathTests(SmallGroupTestCase):
         group.run(0.02)
         stopped = group.stop("n0")
         self.assertEqual(client.endings, ["refused"])
-        self.assertEqual(stopped.delegation.counts["asked_on"], SEED.hops_allowed(3))
+        self.assertEqual(stopped.delegation.counts.asked_on, SEED.hops_allowed(3))
         group.run(1.0)
         self.assertEqual(sum(len(node.leases) for node in group.nodes.values()), 0)
 

@@ -188,7 +188,7 @@ class PendingTest(SipNetTestCase):
         self.phone.say(self.invite, HERE)
         self.assertEqual(self.phone.words(), ["302 INVITE", "302 INVITE"])
         self.assertEqual(len(self.asks.sent), 1)
-        self.assertEqual(self.here.delegation.counts["attempts"], 1)
+        self.assertEqual(self.here.delegation.counts.attempts, 1)
 
     def test_cancel_is_200_then_487_and_the_chain_is_cancelled(self) -> None:
         """CANCEL while it is pending: 200, then 487, and the cancellation follows the chain."""
@@ -303,7 +303,7 @@ class MarkTest(SipNetTestCase):
         self.assertFalse(passed.has("Route"))
         self.assertFalse(passed.has("Record-Route"))
         self.assertEqual(passed.max_forwards, 69)
-        self.assertEqual((asks.sent, len(node.table), node.delegation.counts["attempts"]), ([], 0, 0))
+        self.assertEqual((asks.sent, len(node.table), node.delegation.counts.attempts), ([], 0, 0))
         member.answer(passed, 180)
         self.phone.told(180)
         member.answer(passed, 200)

@@ -92,7 +92,7 @@ class RefusalTests(SipNetTestCase):
         first, again = self.refused(invite), self.refused(invite)
         self.assertEqual(first.octets(), again.octets())
         self.assertNotEqual(self.refused(self.invite()).to_tag, first.to_tag)
-        self.assertEqual(self.here.delegation.counts["refused"], 3)
+        self.assertEqual(self.here.delegation.counts.refused, 3)
 
     def test_its_ack_is_swallowed(self) -> None:
         """17.2.3: the ACK belongs to no transaction, and goes nowhere."""

@@ -218,16 +218,16 @@ class GroupTest(NodeTestCase):
             self.member.delegation.accept(_attempt(number), (), "primary", 1)
         self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.2"), ("192.0.2.1", 5060))
         self.assertFalse(self.phone.told(503).has("Retry-After"))
-        self.assertEqual(self.member.delegation.counts["asked_on"], 0)
+        self.assertEqual(self.member.delegation.counts.asked_on, 0)
 
     def test_a_full_group_is_503_until_somebody_has_room_again(self) -> None:
         """The primary hears at once that its member is full, and at once that it is not."""
         contacts = [self.invite("1"), self.invite("2")]
         self.network.advance(0.5)
-        asked = self.primary.delegation.counts["asked_on"]
+        asked = self.primary.delegation.counts.asked_on
         self.phone.say(self.phone.request("INVITE", "sip:100@192.0.2.1", call_id="3"), ("192.0.2.1", 5060))
         self.assertIsNotNone(self.phone.told(503).get("Retry-After"))
-        self.assertEqual(self.primary.delegation.counts["asked_on"], asked)
+        self.assertEqual(self.primary.delegation.counts.asked_on, asked)
         self.network.advance(10)
         self.assertEqual((len(self.member.leases), self.member.leases.counts["lapsed"]), (0, len(contacts)))
         other = Peer(self.network, ("198.51.100.8", 5060), "bob")

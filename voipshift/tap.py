@@ -129,7 +129,7 @@ class Node(Service):
             occupied=lambda: len(self.table) + len(self.leases),
             octets=self._octets,
             clients=lambda: self.reception.registrations + self.streams.accepted + self.h323.accepted,
-            accepted=lambda: self.delegation.counts["accepted"],
+            accepted=lambda: self.delegation.counts.accepted,
             now=now(),
         )
         self.members = Members(here=name, report_interval_s=interval_s)

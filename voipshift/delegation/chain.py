@@ -38,6 +38,7 @@ from voipshift.balance.rates import Rates
 from voipshift.balance.reason import Reason
 from voipshift.balance.rule import Ask, Rule, decide
 from voipshift.balance.workload import Workload
+from voipshift.delegation.counts import Counts
 from voipshift.errors import NoAnswer, Refused
 from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
 
@@ -62,8 +63,7 @@ class Delegation:
     :param select: what factors other than workload are for an attempt; None where there are none
     :param rates: what is offered in the group; None where the rule does not look at it
     :param explains: each load on an attempt's way says why the node decided as it did
-    :ivar counts: ``attempts`` that came here, and how they ended: ``accepted`` here, ``shifted`` to a member,
-        ``refused``, ``cancelled``; ``asked_on`` are the asks that were sent for them
+    :ivar counts: the attempts that came here, and how they ended
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Delegation:
         self.select = select
         self.explains = explains
         self.rates = rates
-        self.counts = {"attempts": 0, "accepted": 0, "shifted": 0, "refused": 0, "cancelled": 0, "asked_on": 0}
+        self.counts = Counts()
 
     def place(self, attempt: CallAttempt, visited: tuple[Load, ...] = ()) -> Deferred[Acceptance]:
         """Find a node for a client's attempt at this entry.
@@ -169,14 +169,14 @@ class Delegation:
 
         :raises Refused: when there is no room
         """
-        self.counts["attempts"] += 1
+        self.counts.attempts += 1
         reason = Reason.FULL_ALONE
         if self.has_room(self.select(attempt), self.now()):
             try:
                 return self.accept(attempt, (), self.identity.name, 0)
             except Refused:
                 reason = Reason.TOO_MANY_LEASES
-        self.counts["refused"] += 1
+        self.counts.refused += 1
         raise Refused((self.told(reason),))
 
     def has_room(self, selection: Selection | None, now: float) -> bool:
@@ -207,7 +207,7 @@ class Delegation:
         now = self.now()
         lease = self.leases.grant(attempt, entry, hops, now)
         self.workload.accepted(now)
-        self.counts["accepted"] += 1
+        self.counts.accepted += 1
         lease.visited = (*visited, self.told(reason))
         return Acceptance(self.identity, lease.id, lease.visited, hops)
 
@@ -257,7 +257,7 @@ class Chain:
 
     def begin(self, now: float) -> Deferred[Acceptance]:
         """Steps 52 to 56: a request to connect was received."""
-        self._here.counts["attempts"] += 1
+        self._here.counts.attempts += 1
         try:
             if self._here.identity.name in self._visited:
                 return self._refuse(Reason.LOOP)  # this node has decided about the attempt already
@@ -316,7 +316,7 @@ class Chain:
             self._pending()
             self._pending = None
         member.add_call()
-        here.counts["asked_on"] += 1
+        here.counts.asked_on += 1
         asked = here.ask(member.name, self._attempt, (*self._path, here.told(decision.reason), *self._tried), left_s)
         return asked.addCallbacks(self._identified, self._declined, callbackArgs=(member,), errbackArgs=(member,))
 
@@ -325,7 +325,7 @@ class Chain:
         here = self._here
         self._learn(member, acceptance.visited)
         if self._attempt.door in acceptance.node.doors:
-            here.counts["shifted"] += 1
+            here.counts.shifted += 1
             return acceptance
         here.withdraw(acceptance, self._attempt.id)  # it lost that door since it reported
         return self._try_another(member, Reason.LOST_ITS_DOOR)
@@ -335,7 +335,7 @@ class Chain:
         if self._took_note(failure.value, member):
             return self._try_another(member, why(failure.value))
         # The client, or the node that asked, does not want it any more; or it is our own fault.
-        self._here.counts["cancelled"] += isinstance(failure.value, CancelledError)
+        self._here.counts.cancelled += isinstance(failure.value, CancelledError)
         return failure
 
     def _took_note(self, reason: BaseException | None, member: Member) -> bool:
@@ -358,7 +358,7 @@ class Chain:
 
     def _refuse(self, reason: Reason) -> Deferred[Acceptance]:
         """Nobody is able to handle the call, as far as can be known in time."""
-        self._here.counts["refused"] += 1
+        self._here.counts.refused += 1
         return fail(Refused((*self._tried, self._here.told(reason))))
 
     def _learn(self, member: Member, visited: tuple[Load, ...]) -> None:

@@ -83,7 +83,7 @@ class PollingChain(Chain):
 
     def _stopped(self, failure: Failure) -> Failure:
         """The client, or the node that asked, does not want it any more; or it is our own fault."""
-        self._here.counts["cancelled"] += isinstance(failure.value, CancelledError)
+        self._here.counts.cancelled += isinstance(failure.value, CancelledError)
         return failure
 
     def _decide(self, visited: set[str], now: float, *, resumed: bool) -> Reason | Ask:

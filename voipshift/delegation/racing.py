@@ -60,7 +60,7 @@ class RacingChain(Chain):
         asks = []
         for contender in contenders:
             contender.add_call()
-            here.counts["asked_on"] += 1
+            here.counts.asked_on += 1
             beside = [here.told_of(other, Reason.ASKED_BESIDE) for other in contenders if other is not contender]
             path = (*way, *beside[: max(0, limit - len(way))])
             asks.append(here.ask(contender.name, self._attempt, path, left_s))
@@ -134,12 +134,12 @@ class RacingChain(Chain):
         """Step 66 for the one, or back to step 62 when all declined."""
         if acceptance is None:
             return self._determine_workload(self._here.now(), resumed=True)
-        self._here.counts["shifted"] += 1
+        self._here.counts.shifted += 1
         return acceptance
 
     def _stopped(self, failure: Failure) -> Failure:
         """The client, or the node that asked, does not want it any more; or it is our own fault."""
-        self._here.counts["cancelled"] += isinstance(failure.value, CancelledError)
+        self._here.counts.cancelled += isinstance(failure.value, CancelledError)
         return failure
 
 

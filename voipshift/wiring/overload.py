@@ -92,7 +92,7 @@ def thinning_of(
 def control_of(rooms: Rooms, wall: Callable[[], float]) -> Control:
     """What clients before this node are told of its overload: that of its group, as it is met with here."""
     counts = rooms.delegation.counts
-    restraint = Restraint(attempts=lambda: counts["attempts"], refused=lambda: counts["refused"], now=rooms.now())
+    restraint = Restraint(attempts=lambda: counts.attempts, refused=lambda: counts.refused, now=rooms.now())
     return Control(percent=lambda: restraint.percent(rooms.now()), wall=wall)
 
 
@@ -118,8 +118,8 @@ def refusals_of(settings: config.Settings, rooms: Rooms, layer: TransactionLayer
         return len(leases) > 0 and leases.find(client, user[:MAX_NAME], rooms.now()) is not None
 
     def refused(head: str, callee: str, client: Address, door: str) -> None:
-        counts["attempts"] += 1
-        counts["refused"] += 1
+        counts.attempts += 1
+        counts.refused += 1
         if rooms.delegation.rates is not None:
             rooms.delegation.rates.count(rooms.now())
         answered[503] += 1

@@ -64,9 +64,9 @@ class Standing:
             counts=Counts(
                 calls=len(self._table),
                 leases=len(self._leases),
-                accepted=counts["accepted"],
-                asked_on=counts["asked_on"],
-                refused=counts["refused"],
+                accepted=counts.accepted,
+                asked_on=counts.asked_on,
+                refused=counts.refused,
                 carried=self._table.carried,
                 peak=self._table.peak,
                 limit=None if limit == math.inf else int(limit),
