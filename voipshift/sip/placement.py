@@ -230,10 +230,20 @@ class Placement:
         self, decision: Deferred[Acceptance], invite: ServerTransaction, attempt: CallAttempt, callee: str
     ) -> None:
         invite.user = Pending(decision)
-        decision.addCallbacks(
-            self._decided, self._undecided, callbackArgs=(invite, attempt, callee), errbackArgs=(invite,)
-        )
-        decision.addErrback(self._failed, invite)
+        # One callback for both ends: each costs more than the rule does.
+        decision.addBoth(self._ended, invite, attempt, callee)
+
+    def _ended(
+        self, outcome: Acceptance | Failure, invite: ServerTransaction, attempt: CallAttempt, callee: str
+    ) -> None:
+        """The chain of an attempt ends here, whatever came of it."""
+        try:
+            if isinstance(outcome, Failure):
+                self._undecided(outcome, invite)
+            else:
+                self._decided(outcome, invite, attempt, callee)
+        except Exception:
+            self._failed(Failure(), invite)
 
     def _decided(self, acceptance: Acceptance, invite: ServerTransaction, attempt: CallAttempt, callee: str) -> None:
         invite.user = None
