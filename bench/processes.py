@@ -34,8 +34,10 @@ class Starter:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="voipshift-bench-")
-        # Processes find bench where they work, and voipshift where it is installed: as it stands here, or compiled.
-        (self.folder / "bench").symlink_to(ROOT / "bench")
+        # Processes find this project's modules where they work, and voipshift where it is installed: as it stands here,
+        # or compiled.
+        for package in ("bench", "tests"):
+            (self.folder / package).symlink_to(ROOT / package)
         self._running: list[subprocess.Popen[bytes]] = []
 
     @property
