@@ -44,7 +44,7 @@ if os.environ.get("VOIPSHIFT_COMPILED") == "1":
     extensions = mypycify(modules(), opt_level="3")
     for extension in extensions:
         # All that is compiled calls each other directly: nobody puts another function of the same name in between.
-        extension.extra_compile_args.append("-fno-semantic-interposition")
+        extension.extra_compile_args += ["-fno-semantic-interposition", "-fno-plt"]
     setup(ext_modules=extensions)
 else:
     setup()

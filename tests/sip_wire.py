@@ -9,8 +9,12 @@ from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from voipshift.sip.layer import ClientTransaction, Effect, Hop, Requested, Send, ServerTransaction, TransactionLayer
+from voipshift.sip.effects import Effect, Requested, Send
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.message import Message, Request, Response, parse, request
+from voipshift.sip.spent import TOGETHER_S
+from voipshift.sip.timers import T4
+from voipshift.sip.transaction import ClientTransaction, Hop, ServerTransaction
 
 BODY = b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\n"
 
@@ -162,8 +166,8 @@ class LayerTestCase(SynchronousTestCase):
     def step(self, until: float) -> list[tuple[float, Effect]]:
         """Let time pass; say what was done, and when."""
         done: list[tuple[float, Effect]] = []
-        while self.layer.timers.next <= until:
-            self.now = max(self.now, self.layer.timers.next)
+        while self.layer.next <= until:
+            self.now = max(self.now, self.layer.next)
             done += [(self.now, effect) for effect in self.layer.due(self.now)]
         self.now = until
         return done
@@ -202,10 +206,19 @@ class LayerTestCase(SynchronousTestCase):
         assert isinstance(response, Response)
         return self.layer.receive_response(response, GATEWAY, self.now)
 
+    def assert_spent(self, request: Request) -> None:
+        """What comes again of a request is ignored for T4, and soon after that nothing is known of it."""
+        acknowledged = self.now
+        self.assertEqual(self.step(acknowledged + T4), [])
+        self.assertEqual(self.receive(request), [])
+        self.assertEqual(self.step(acknowledged + T4 + TOGETHER_S), [])
+        self.assertFalse(self.layer.is_known(request.transaction_key))
+        self.assert_over()
+
     def assert_over(self) -> None:
         """Nothing is left, and nothing is scheduled."""
         self.step(self.now + 1000)
-        self.assertEqual((len(self.layer), len(self.layer.timers), self.layer.timers.next), (0, 0, math.inf))
+        self.assertEqual((len(self.layer), len(self.layer.timers), self.layer.next), (0, 0, math.inf))
 
 
 def made_slow(size: int) -> list[tuple[str, str]]:

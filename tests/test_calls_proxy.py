@@ -7,8 +7,8 @@ import gc
 from tests.sipnet import GATEWAY, HERE, HERE_TOO, PHONE, STRANGER, Peer, SipNetTestCase, word
 from voipshift.calls.context import Branch, ResponseContext
 from voipshift.calls.table import Call
-from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, parse
+from voipshift.sip.transaction import ClientTransaction, ServerTransaction
 
 
 class ForwardTest(SipNetTestCase):

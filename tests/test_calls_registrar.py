@@ -20,8 +20,8 @@ from voipshift.calls.registrar import (
 )
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
-from voipshift.sip.layer import Hop
 from voipshift.sip.message import Request, request
+from voipshift.sip.transaction import Hop
 
 NOW = 784111777.0 - 10.4
 HOUR = 3600

@@ -9,9 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.calls.waiting import MAX_WAITING, Waiting
 from voipshift.errors import ProtocolViolation
-from voipshift.sip.layer import Hop, Requested, TransactionLayer
+from voipshift.sip.effects import Requested
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.locate import Place
 from voipshift.sip.message import request
+from voipshift.sip.transaction import Hop
 
 PLACE = Place("phone.example.net")
 

@@ -11,9 +11,9 @@ from tests.sipnet import PHONE, word
 from tests.test_tap import NodeTestCase
 from voipshift.node import Acceptance, Address, CallAttempt, NodeIdentity
 from voipshift.sip.direct import DirectAnswers
-from voipshift.sip.layer import Hop, ServerTransaction
 from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.message import Request, Response, parse
+from voipshift.sip.transaction import Hop, ServerTransaction
 
 PRIMARY, MEMBER, THIRD = ("192.0.2.1", 5060), ("192.0.2.2", 5060), ("192.0.2.3", 5060)
 REPLY = (

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 from tests.registrations import RegistrarTestCase
 from tests.sipnet import HERE, HERE_TOO, MEMBER, STRANGER, Peer
 from voipshift.node import Load, NodeIdentity
-from voipshift.sip.layer import Hop
 from voipshift.sip.message import parse
+from voipshift.sip.transaction import Hop
 from voipshift.tap import Node
 
 BOB = ("198.51.100.20", 40000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sip_wire import LayerTestCase, made
-from voipshift.sip.effects import Effect
+from voipshift.sip.effects import Effect, Ended
 from voipshift.sip.message import Request, parse
 from voipshift.sip.transaction import InviteServer
 
@@ -18,18 +18,18 @@ class AbsorbTests(LayerTestCase):
         """17.2.1: the ACK ends the retransmissions, however often it comes; timer I ends the transaction after T4."""
         invite = self.invited()
         self.respond(invite, 302)
+        self.assertEqual(self.absorb(made("ACK", to_tag="t1").octets()), [Ended(invite)])
+        self.assertIs(invite.state, InviteServer.CONFIRMED)
         for _ in range(3):
             self.assertEqual(self.absorb(made("ACK", to_tag="t1").octets()), [])
-            self.assertIs(invite.state, InviteServer.CONFIRMED)
-        self.assertEqual(self.times(), ([], [(5.0, "Ended")]))
-        self.assert_over()
+        self.assert_spent(made("INVITE"))
 
     def test_what_follows_the_via_is_not_looked_at(self) -> None:
         """17.2.3 matches by branch, sent-by and method; what else is wrong with it, or missing, harms nobody."""
-        self.respond(self.invited(), 302)
+        invite = self.invited()
+        self.respond(invite, 302)
         start, via = made("ACK").octets().split(b"\r\n")[:2]
-        self.assertEqual(self.absorb(b"\r\n".join((start, via, b"\0 CSeq: 77 INVITE\xff"))), [])
-        self.assertEqual(self.times(), ([], [(5.0, "Ended")]))
+        self.assertEqual(self.absorb(b"\r\n".join((start, via, b"\0 CSeq: 77 INVITE\xff"))), [Ended(invite)])
 
     def test_same_as_when_it_is_read(self) -> None:
         """Whatever Via is plain finds the transaction that it finds when the ACK is read as a whole."""
@@ -40,7 +40,7 @@ class AbsorbTests(LayerTestCase):
         ):
             invite = self.invited(via=via)
             self.respond(invite, 302)
-            self.assertEqual(self.absorb(made("ACK", via=via).octets()), [], via)
+            self.assertEqual(self.absorb(made("ACK", via=via).octets()), [Ended(invite)], via)
             self.assertIs(invite.state, InviteServer.CONFIRMED)
 
     def test_not_plain(self) -> None:
@@ -74,9 +74,10 @@ class AbsorbTests(LayerTestCase):
 
     def test_an_old_branch(self) -> None:
         """RFC 2543 knew no branch that is unique: such an ACK is matched by more than that."""
-        self.respond(self.invited(branch="1"), 302)
+        invite = self.invited(branch="1")
+        self.respond(invite, 302)
         ack = made("ACK", branch="1", to_tag="t1").octets()
         self.assertIsNone(self.absorb(ack))
         read = parse(ack)
         assert isinstance(read, Request)
-        self.assertEqual(self.receive(read), [])
+        self.assertEqual(self.receive(read), [Ended(invite)])

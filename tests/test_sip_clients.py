@@ -8,8 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.sip import clients
 from voipshift.sip.clients import MARKED_S, ClientRule, Clients, Redirect
-from voipshift.sip.layer import Hop, Requested, ServerTransaction, TransactionLayer
+from voipshift.sip.effects import Requested
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.message import request
+from voipshift.sip.transaction import Hop, ServerTransaction
 
 PHONE = "198.51.100.7"
 
@@ -19,11 +21,14 @@ class ClientsTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.time = 0.0
+        self.trusted: set[str] = set()
         self.layer = TransactionLayer(random=lambda octets: "0" * 2 * octets)
         self.number = 0
 
     def clients(self, *rules: ClientRule, otherwise: Redirect = "auto") -> Clients:
-        return Clients(rules=rules, otherwise=otherwise, lease_s=10.0, now=lambda: self.time)
+        return Clients(
+            rules=rules, otherwise=otherwise, lease_s=10.0, trusts=self.trusted.__contains__, now=lambda: self.time
+        )
 
     def asked(self, host: str = PHONE, user_agent: str = "", method: str = "INVITE") -> ServerTransaction:
         """A request of a client."""
@@ -45,6 +50,31 @@ class ClientsTestCase(SynchronousTestCase):
             ack = request("ACK", asked.uri, [*lines, ("To", "<sip:b@x>;tag=t"), ("CSeq", "1 ACK")])
             self.layer.receive_request(ack, transaction.source, self.time)
         known.lapsed("lease")
+
+
+class CameBackTest(ClientsTestCase):
+    """Who was redirected is known when he comes back with his lease."""
+
+    def test_once(self) -> None:
+        """By his address, his name and his lease, and once."""
+        known = self.clients(otherwise="always")
+        known.redirected(self.asked(), "lease")
+        for lease, host, caller in (
+            ("other", PHONE, "sip:a@x"),
+            ("lease", "::1", "sip:a@x"),
+            ("lease", PHONE, "sip:b@x"),
+        ):
+            self.assertFalse(known.came_back(lease, host, caller))
+        self.assertTrue(known.came_back("lease", PHONE, "sip:a@x"))
+        self.assertFalse(known.came_back("lease", PHONE, "sip:a@x"))
+
+    def test_nothing_is_kept_for_nobody(self) -> None:
+        """Of a client whose address vouches for it nothing is kept, unless there is something to be learnt of it."""
+        self.trusted.add(PHONE)
+        for otherwise, kept in (("always", False), ("never", False), ("auto", True)):
+            known = self.clients(otherwise=otherwise)  # type: ignore[arg-type]
+            known.redirected(self.asked(), "lease")
+            self.assertIs(known.came_back("lease", PHONE, "sip:a@x"), kept, otherwise)
 
 
 class RuleTest(ClientsTestCase):

@@ -10,9 +10,10 @@ from tests.sip_wire import CLIENT, LayerTestCase, made, only, statuses
 from tests.sipnet import HERE, MEMBER, PHONE, Peer, SipNetTestCase
 from voipshift.config import AccessSettings
 from voipshift.node import Acceptance, Address, NodeIdentity
+from voipshift.sip.effects import Requested
 from voipshift.sip.gain import MOST_GAIN, UNBOUNDED
-from voipshift.sip.layer import Requested, ServerTransaction
 from voipshift.sip.message import Request, parse
+from voipshift.sip.transaction import ServerTransaction
 
 #: Somebody whose address is long, so that much must be said of where he is.
 FAR: Address = ("2001:db8:1111:2222:3333:4444:5555:6666", 50600)

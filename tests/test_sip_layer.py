@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tests.sip_wire import CLIENT, LayerTestCase, made, only, sent, statuses, tokens
+from voipshift.sip.effects import Acknowledged, Cancelled, Ended, Requested, Send
 from voipshift.sip.grammar import Via
-from voipshift.sip.layer import Acknowledged, Cancelled, Ended, Hop, Requested, Send, TransactionLayer, response_hop
+from voipshift.sip.layer import TransactionLayer
+from voipshift.sip.listeners import response_hop
 from voipshift.sip.message import MalformedRequest, parse
+from voipshift.sip.transaction import Hop
 
 
 class InviteServerTests(LayerTestCase):
@@ -67,10 +70,10 @@ class InviteServerTests(LayerTestCase):
         invite = self.invited()
         self.respond(invite, 302)
         self.step(1.0)
+        self.assertEqual(self.receive(made("ACK", to_tag="t1")), [Ended(invite)])
         for _ in range(3):
             self.assertEqual(self.receive(made("ACK", to_tag="t1")), [])
-        self.assertEqual(self.times(), ([], [(6.0, "Ended")]))
-        self.assert_over()
+        self.assert_spent(made("INVITE"))
 
     def test_l(self) -> None:
         """RFC 6026: after a 2xx the INVITE is absorbed, more 2xx are sent, ACKs are passed on, for 64 T1."""
@@ -90,8 +93,8 @@ class InviteServerTests(LayerTestCase):
         invite = only(self.layer.receive_request(made("INVITE"), CLIENT, 0.0, reliable=True), Requested).transaction
         self.respond(invite, 486)
         self.assertEqual(self.times(31.9), ([], []))
-        self.receive(made("ACK", to_tag="t1"))
-        self.assertEqual(self.times(31.9), ([], [(31.9, "Ended")]))
+        self.assertEqual(self.receive(made("ACK", to_tag="t1")), [Ended(invite)])
+        self.assertFalse(self.layer.is_known(made("INVITE").transaction_key))
         self.assert_over()
 
     def test_request_is_kept_while_it_is_needed(self) -> None:
@@ -147,6 +150,13 @@ class OtherServerTests(LayerTestCase):
         effects = self.receive(made("CANCEL"))
         self.assertEqual((statuses(effects), len(effects)), ([200], 1))
 
+    def test_cancel_of_what_is_spent(self) -> None:
+        """9.2: nor does one after the ACK."""
+        self.respond(self.invited(), 486)
+        self.receive(made("ACK", to_tag="t1"))
+        effects = self.receive(made("CANCEL"))
+        self.assertEqual((statuses(effects), len(effects)), ([200], 1))
+
     def test_cancel_of_nothing(self) -> None:
         """9.2: a CANCEL without its INVITE gets 481; so does one that differs in branch or sent-by."""
         self.invited()
@@ -183,7 +193,7 @@ class OtherServerTests(LayerTestCase):
             only(self.receive(made("INVITE", via=via, cseq=2)), Requested)
             self.assertIs(only(self.receive(made("CANCEL", via=via)), Cancelled).transaction, invite)
             self.respond(invite, 487)
-            self.assertEqual(self.receive(made("ACK", via=via, to_tag="t1")), [])
+            self.assertEqual(self.receive(made("ACK", via=via, to_tag="t1")), [Ended(invite)])
             self.assertEqual(invite.state.value, "Confirmed")
 
     def test_stamped(self) -> None:
@@ -241,7 +251,7 @@ class LimitTests(LayerTestCase):
         for number in range(5):
             effects = self.respond(self.invited(branch=f"z9hG4bK{number}"), 486)
             self.assertEqual([type(effect) for effect in effects], [Send] if number < 3 else [Send, Ended])
-        self.assertEqual((len(self.layer), self.layer.counts["dropped"], len(self.layer.timers)), (3, 2, 6))
+        self.assertEqual((len(self.layer), self.layer.counts["dropped"], len(self.layer.timers)), (3, 2, 3))
         only(self.receive(made("INVITE", branch="z9hG4bK0")), Requested)
         self.assertEqual(statuses(self.receive(made("INVITE", branch="z9hG4bK4"))), [486])
         self.assert_over_but_one()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.sip_wire import GATEWAY, LayerTestCase, only, sent
-from voipshift.sip.layer import Responded, StrayResponse
+from voipshift.sip.effects import Ended, Responded, StrayResponse
 from voipshift.sip.message import Request
+from voipshift.sip.spent import TOGETHER_S
 
 
 class InviteClientTests(LayerTestCase):
@@ -140,10 +141,14 @@ class OtherClientTests(LayerTestCase):
         """A final response is passed on once; what is repeated is absorbed for T4."""
         _, ours = self.call("BYE")
         self.step(2.0)
-        self.assertEqual(only(self.answer(ours, 200), Responded).response.status, 200)
+        responded, ended = self.answer(ours, 200)
+        assert isinstance(responded, Responded) and isinstance(ended, Ended)
+        self.assertEqual(responded.response.status, 200)
+        self.assertEqual(self.step(7.0), [])
         self.assertEqual(self.answer(ours, 200), [])
-        self.assertEqual(self.times(), ([], [(7.0, "Ended")]))
+        self.assertEqual(self.step(7.0 + TOGETHER_S), [])
         only(self.answer(ours, 200), StrayResponse)
+        self.assert_over()
 
     def test_matching(self) -> None:
         """17.1.3: a response belongs to the request with its branch and CSeq method."""
@@ -154,4 +159,4 @@ class OtherClientTests(LayerTestCase):
         other = ours.copy()
         other.set("CSeq", "1 INFO")
         only(self.answer(other, 200), StrayResponse)
-        only(self.answer(ours, 200), Responded)
+        self.assertEqual([type(effect) for effect in self.answer(ours, 200)], [Responded, Ended])

@@ -12,22 +12,11 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.sip_wire import GATEWAY, US, made, tokens
-from voipshift.sip.layer import (
-    Acknowledged,
-    Cancelled,
-    ClientTransaction,
-    Effect,
-    Hop,
-    Requested,
-    Responded,
-    Send,
-    ServerTransaction,
-    StrayResponse,
-    TimedOut,
-    TransactionLayer,
-)
+from voipshift.sip.effects import Acknowledged, Cancelled, Effect, Requested, Responded, Send, StrayResponse, TimedOut
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.message import Request, Response, parse
 from voipshift.sip.timers import T1
+from voipshift.sip.transaction import ClientTransaction, Hop, ServerTransaction
 
 
 class Network:
@@ -55,7 +44,7 @@ class Network:
     def run(self) -> None:
         """Step from one thing that happens to the next, until nothing does."""
         while True:
-            timers = min(end.layer.timers.next for end in self.ends.values())
+            timers = min(end.layer.next for end in self.ends.values())
             arrival = self.queue[0][0] if self.queue else math.inf
             planned = self.later[0][0] if self.later else math.inf
             self.now = max(self.now, min(timers, arrival, planned))

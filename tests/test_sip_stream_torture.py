@@ -10,11 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.test_sip_streams import Reactor, Wire
 from voipshift.sip.framing import Broken, Framing
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listener, Listeners
 from voipshift.sip.message import Request, Response, parse
 from voipshift.sip.server import SipServer
 from voipshift.sip.streams import SLOW_S, Streams
+from voipshift.sip.transaction import ServerTransaction
 
 PHONE = ("198.51.100.7", 40000)
 

@@ -16,7 +16,7 @@ from tests.interop.group import Group, free_ports, is_free, own_gateway, serve, 
 from tests.interop.program import PATIENCE_S, Program
 from voipshift.demo.gateway import Gateway
 from voipshift.node import Address
-from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.transaction import ServerTransaction
 from voipshift.udp import open_port
 
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"

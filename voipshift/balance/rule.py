@@ -203,7 +203,7 @@ def _aged(candidates: list[Member], weights: list[float], free: float, holding_s
     rate at which they end, the capacity of all over the mean holding time.  Of what was told t before the newest news
     exp(-t / W) is left; only the ratios matter for a draw.
     """
-    if not free:
+    if not free or len(candidates) == 1:
         return weights
     lifetime_s = free * holding_s / sum([member.load.capacity for member in candidates])
     if lifetime_s > AGELESS_S:
@@ -224,6 +224,8 @@ def _of_the_lowest(candidates: list[Member], weights: list[float]) -> list[float
 
 def _draw(candidates: list[Member], weights: list[float], random: Random, twice: bool) -> Member | None:
     """One of them, as likely as its weight says, or the emptier of two; None where there is no weight at all."""
+    if len(candidates) == 1:
+        return candidates[0] if weights[0] > 0.0 else None
     sums = list(accumulate(weights))
     if not sums or not sums[-1] > 0.0:
         return None

@@ -23,10 +23,9 @@ from voipshift.calls.breadth import write_breadth
 from voipshift.calls.dialogs import Dialogs
 from voipshift.calls.location import Target
 from voipshift.calls.session import Interval
-from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response
 from voipshift.sip.timers import TIMER_C
-from voipshift.sip.transaction import InviteClient, InviteServer
+from voipshift.sip.transaction import ClientTransaction, InviteClient, InviteServer, ServerTransaction
 
 #: A target that sends nothing at all, not even 100, for this long is passed over while there is another one or another
 #: one's response; a member that a request is passed on to is given up.

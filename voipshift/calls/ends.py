@@ -10,8 +10,8 @@ from voipshift.calls.context import Branch
 from voipshift.calls.dialogs import Dialogs, End
 from voipshift.calls.route import Routing, address_of, addresses, contact_of, target_of
 from voipshift.sip.fields import Message
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import ServerTransaction
 
 
 def caller_of(server: ServerTransaction) -> End:

@@ -17,8 +17,8 @@ from voipshift.calls.session import REFRESHES, Interval, SessionTimer
 from voipshift.calls.subscription import Subscriptions
 from voipshift.calls.table import Call, CallTable
 from voipshift.errors import ProtocolViolation
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import ServerTransaction
 
 #: Requests that make a dialog of a subscription (RFC 6665, RFC 3515).
 SUBSCRIBING = frozenset(("SUBSCRIBE", "REFER"))

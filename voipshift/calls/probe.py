@@ -21,11 +21,11 @@ from voipshift.calls.table import Call
 from voipshift.calls.waiting import Lookup
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
-from voipshift.sip.layer import ClientTransaction, Hop
 from voipshift.sip.listeners import Listeners, transport_of
 from voipshift.sip.locate import Try
 from voipshift.sip.message import Request, Response, request
 from voipshift.sip.timers import Timers
+from voipshift.sip.transaction import ClientTransaction, Hop
 
 #: Different times that calls are waited for until their sessions expire.
 MAX_DURATIONS = 60

@@ -27,11 +27,11 @@ from voipshift.calls.ways import Groups, Ways, only
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import MAGIC_COOKIE
-from voipshift.sip.layer import ClientTransaction, Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
 from voipshift.sip.seals import Seals
 from voipshift.sip.timers import Timers
+from voipshift.sip.transaction import ClientTransaction, Hop, ServerTransaction
 from voipshift.sip.uri import host_port
 from voipshift.sip.validation import loop_digest
 

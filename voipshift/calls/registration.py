@@ -31,9 +31,9 @@ from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.auth import Party
 from voipshift.sip.gain import fitting
-from voipshift.sip.layer import Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import Hop, ServerTransaction
 from voipshift.sip.uri import SipUri, is_ip_address, scheme_of
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from voipshift.errors import Refused
 from voipshift.node import Acceptance, Address, CallAttempt
 from voipshift.sip.identification import Identification
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.placement import MAX_NAME, MAX_TARGET, Delegation
+from voipshift.sip.transaction import ServerTransaction
 from voipshift.sip.uri import SipUri
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from voipshift.calls.context import ResponseContext
 from voipshift.calls.location import Target
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
-from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Response
 from voipshift.sip.overload import ANNOUNCEMENT, feedback
+from voipshift.sip.transaction import ClientTransaction, ServerTransaction
 
 #: Requests of a gateway after which what was counted weighs half.
 HALF_LIFE = 200

@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from voipshift.errors import ProtocolViolation
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.locate import Place, Try
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import ServerTransaction
 
 #: Requests that wait at once; more go where their end was seen.
 MAX_WAITING = 1000

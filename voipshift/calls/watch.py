@@ -17,11 +17,11 @@ from twisted.logger import Logger
 
 from voipshift.calls.dialplan import Gateway
 from voipshift.sip.grammar import MAGIC_COOKIE
-from voipshift.sip.layer import ClientTransaction, Hop
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.locate import Try
 from voipshift.sip.message import Request, Response, request
 from voipshift.sip.timers import Timers
+from voipshift.sip.transaction import ClientTransaction, Hop
 from voipshift.sip.uri import host_port, write_host
 
 #: An OPTIONS without an answer by then was sent four times in vain.

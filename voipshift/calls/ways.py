@@ -15,9 +15,9 @@ from voipshift.calls.route import Routing, named
 from voipshift.calls.waiting import Lookup, Unknown
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
-from voipshift.sip.layer import Hop
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request
+from voipshift.sip.transaction import Hop
 
 #: Where a request is tried: those of one group in parallel, one group after the other.
 Groups = Sequence[Sequence[Target]]

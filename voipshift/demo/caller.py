@@ -27,8 +27,8 @@ from voipshift.demo.useragent import UserAgent, token
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip.grammar import NameAddr
-from voipshift.sip.layer import ClientTransaction, ServerTransaction
 from voipshift.sip.message import Request, Response, request
+from voipshift.sip.transaction import ClientTransaction, ServerTransaction
 from voipshift.sip.uri import SipUri, write_host
 
 #: A call without a final answer is given up so long after its first INVITE, which is when timer B ends one without any.

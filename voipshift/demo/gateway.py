@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from voipshift.demo.media import CONTENT_TYPE, answer
 from voipshift.demo.useragent import UserAgent, token
 from voipshift.node import Address
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import ServerTransaction
 from voipshift.sip.uri import write_host
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"

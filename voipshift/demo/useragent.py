@@ -14,22 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
+from voipshift.sip.effects import Acknowledged, Cancelled, Effect, Requested, Responded, Send, StrayResponse, TimedOut
 from voipshift.sip.grammar import MAGIC_COOKIE
-from voipshift.sip.layer import (
-    Acknowledged,
-    Cancelled,
-    ClientTransaction,
-    Effect,
-    Hop,
-    Requested,
-    Responded,
-    Send,
-    ServerTransaction,
-    StrayResponse,
-    TimedOut,
-    TransactionLayer,
-)
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
+from voipshift.sip.transaction import ClientTransaction, Hop, ServerTransaction
 from voipshift.sip.uri import SipUri, host_port
 
 
@@ -139,11 +128,11 @@ class UserAgent:
                 case TimedOut():
                     core.timed_out(effect.transaction.request)
         if self._send is not None:
-            self._alarm.no_later_than(self._layer.timers.next)
+            self._alarm.no_later_than(self._layer.next)
 
     def _due(self, now: float) -> float:
         self._perform(self._layer.due(now))
-        return self._layer.timers.next
+        return self._layer.next
 
     def _stamp(self, request: Request) -> None:
         branch = MAGIC_COOKIE + token()

@@ -7,7 +7,7 @@ returns the value or raises ProtocolViolation.  Pure.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -43,12 +43,19 @@ _documents: Final[dict[str, tuple[NodeIdentity, bytes]]] = {}
 
 
 #: One for all: making it costs more than packing an Ask; its buffer grows where a message is longer.
-_pack: Final[Callable[[object], bytes]] = msgpack.Packer(buf_size=4096).pack
+_packer: Final = msgpack.Packer(buf_size=4096)
+_pack: Final[Callable[[object], bytes]] = _packer.pack
+_pack_pairs: Final[Callable[[Sequence[tuple[int, object]]], bytes]] = _packer.pack_map_pairs
 
 
 def pack(value: object) -> bytes:
     """One msgpack value."""
     return _pack(value)
+
+
+def pack_map(pairs: Sequence[tuple[int, object]]) -> bytes:
+    """One msgpack map; each key comes once."""
+    return _pack_pairs(pairs)
 
 
 def unpack(octets: bytes) -> dict[Any, Any]:

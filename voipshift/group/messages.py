@@ -46,6 +46,7 @@ from voipshift.group.fields import (
     document_of,
     optional,
     pack,
+    pack_map,
     read_array,
     read_challenge,
     read_criterion,
@@ -256,25 +257,25 @@ def encode_ask(ask: Ask) -> bytes:
     """An Ask's map."""
     attempt = ask.attempt
     host, port = attempt.client
-    fields = {
-        1: ask.number,
-        2: attempt.id,
-        3: attempt.door,
-        4: attempt.caller,
-        5: attempt.callee,
-        6: attempt.target,
-        7: host,
-        8: port,
-        9: attempt.trusted,
-        10: [load.fields() for load in ask.path],
-        11: min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS),
-        12: ask.entry,
-    }
+    fields: list[tuple[int, object]] = [
+        (1, ask.number),
+        (2, attempt.id),
+        (3, attempt.door),
+        (4, attempt.caller),
+        (5, attempt.callee),
+        (6, attempt.target),
+        (7, host),
+        (8, port),
+        (9, attempt.trusted),
+        (10, [load.fields() for load in ask.path]),
+        (11, min(max(0, int(ask.left_s * 1000)), LONGEST_WAIT_MS)),
+        (12, ask.entry),
+    ]
     if attempt.emergency:
-        fields[13] = True
+        fields.append((13, True))
     if attempt.reply:
-        fields[14] = attempt.reply
-    return pack(fields)
+        fields.append((14, attempt.reply))
+    return pack_map(fields)
 
 
 def encode_pending(number: int) -> bytes:
@@ -288,10 +289,16 @@ def encode_answer(number: int, visited: tuple[Load, ...], acceptance: Acceptance
     if acceptance is None:
         return pack({1: number, 2: loads})
     lease = bytes.fromhex(acceptance.lease)
-    fields = {1: number, 2: loads, 3: lease, 4: document_of(acceptance.node), 5: acceptance.hops}
+    fields: list[tuple[int, object]] = [
+        (1, number),
+        (2, loads),
+        (3, lease),
+        (4, document_of(acceptance.node)),
+        (5, acceptance.hops),
+    ]
     if acceptance.told:
-        fields[9] = True
-    return pack(fields)
+        fields.append((9, True))
+    return pack_map(fields)
 
 
 def encode_withdraw(withdraw: Withdraw) -> bytes:

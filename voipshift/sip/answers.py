@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from voipshift.sip.gain import UNBOUNDED, fitting
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import ServerTransaction
 
 #: What the Retry-After of a 503 is drawn from: 5 s and half of it to either side, in the whole seconds that the field
 #: has, so that clients do not come back all at once.

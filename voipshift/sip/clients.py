@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final, Literal, NamedTuple
 
-from voipshift.sip.layer import ServerTransaction
+from voipshift.sip.transaction import ServerTransaction
 
 Redirect = Literal["always", "never", "auto"]
 #: How long a client that did not follow is not asked to.
@@ -58,14 +58,22 @@ class Clients:
 
     :param otherwise: for clients that no rule fits
     :param lease_s: how long a lease lasts, at all members
+    :param trusts: whether an address vouches for its callers, so that nobody asks whether one of them came back
     """
 
     def __init__(
-        self, *, rules: Sequence[ClientRule], otherwise: Redirect, lease_s: float, now: Callable[[], float]
+        self,
+        *,
+        rules: Sequence[ClientRule],
+        otherwise: Redirect,
+        lease_s: float,
+        trusts: Callable[[str], bool],
+        now: Callable[[], float],
     ) -> None:
         self._rules = tuple(rule._replace(user_agent=rule.user_agent.lower()) for rule in rules)
         self._otherwise = otherwise
         self._awaited_s = lease_s + TOLD_AFTER_S
+        self._trusts = trusts
         self._now = now
         self._fitting: dict[str, tuple[ClientRule, ...]] = {}
         #: Client -> until when it is not redirected; the one that was found out first in front.
@@ -85,6 +93,8 @@ class Clients:
     def redirected(self, transaction: ServerTransaction, lease: str) -> None:
         """A client is about to be redirected with a lease, by the response that its transaction gets next."""
         learns = (self._rule(transaction) if self._rules else self._otherwise) == "auto"
+        if not learns and self._trusts(transaction.source.host):
+            return
         now = self._now()
         if now - self._turned >= self._awaited_s or len(self._young) >= MAX_AWAITED:
             self._old = self._young if now - self._turned < 2 * self._awaited_s else {}

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Acceptance, CallAttempt, Load, NodeIdentity
 from voipshift.sip.identification import LEASE
-from voipshift.sip.layer import Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response, parse
+from voipshift.sip.transaction import Hop, ServerTransaction
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

@@ -80,7 +80,7 @@ class StrayResponse(Value):
 
 
 class Ended(Value):
-    """A transaction is over, and was forgotten."""
+    """A transaction is over, or nothing happens in it any more, and was forgotten."""
 
     __slots__ = ("transaction",)
 

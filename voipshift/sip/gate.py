@@ -22,8 +22,8 @@ from voipshift.sip.auth import Authenticator, Party, Secrets, Users, Verdict
 from voipshift.sip.digest import Credentials
 from voipshift.sip.gain import UNBOUNDED, fitting
 from voipshift.sip.guesses import Guesses
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.message import Request, Response
+from voipshift.sip.transaction import ServerTransaction
 from voipshift.sip.uri import SipUri, TelUri, scheme_of, unescape
 
 if TYPE_CHECKING:

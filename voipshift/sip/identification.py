@@ -15,8 +15,8 @@ from voipshift.node import Address
 from voipshift.sip.answers import Answers
 from voipshift.sip.clients import Clients
 from voipshift.sip.gain import has_room_for_redirection
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
+from voipshift.sip.transaction import ServerTransaction
 
 #: The URI parameter in which a lease travels with the Contact of a 302.
 LEASE: Final = "lease"

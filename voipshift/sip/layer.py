@@ -1,7 +1,7 @@
 """The transaction layer of RFC 3261 section 17: messages find their transaction, and its machine decides.
 
 Everything is a call that takes what happened and returns what is to be done, as a list of effects: octets to send, and
-events for the transaction user.  The door performs them, and calls :meth:`TransactionLayer.due` at ``timers.next``.
+events for the transaction user.  The door performs them, and calls :meth:`TransactionLayer.due` at ``next``.
 
 The layer also does what needs no transaction user: it stamps where a request came from (18.2.1, RFC 3581), says 100
 when the user is slow (17.2.1), answers CANCEL (9.2), refuses what is too much, and absorbs what is sent again.
@@ -9,11 +9,9 @@ when the user is slow (17.2.1), answers CANCEL (9.2), refuses what is too much, 
 
 from __future__ import annotations
 
-import re
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Final
 
 from voipshift.errors import ProtocolViolation
 from voipshift.sip import followers
@@ -32,11 +30,14 @@ from voipshift.sip.gain import UNBOUNDED
 from voipshift.sip.grammar import MAGIC_COOKIE
 from voipshift.sip.listeners import response_hop
 from voipshift.sip.message import Request, Response
-from voipshift.sip.timers import CANCELLED_FOR, Timers
+from voipshift.sip.plain import plain_key
+from voipshift.sip.spent import Spent
+from voipshift.sip.timers import CANCELLED_FOR, T1, Timers
 from voipshift.sip.transaction import (
     ACK,
     CANCEL_TIMER,
     FAILURE,
+    GIVING_UP,
     PROVISIONAL,
     REQUEST,
     SUCCESS,
@@ -50,36 +51,11 @@ from voipshift.sip.transaction import (
     Transaction,
 )
 
-__all__ = (
-    "Acknowledged",
-    "Cancelled",
-    "ClientTransaction",
-    "Effect",
-    "Ended",
-    "Hop",
-    "Requested",
-    "Responded",
-    "Send",
-    "ServerTransaction",
-    "StrayResponse",
-    "TimedOut",
-    "TransactionLayer",
-    "response_hop",
-)
-
 #: Transactions undecided or proceeding at once: four seconds of 5000 requests a second that nobody answers.
 MAX_UNDECIDED = 20_000
-#: Transactions that only absorb: 32 s of 6000 a second; the oldest, whose retransmissions are rare by then, go first.
+#: Transactions that only absorb, 32 s of 6000 a second, and as many that are spent: the oldest, whose retransmissions
+#: are rare by then, go first.
 MAX_ABSORBING = 200_000
-#: An ACK as nearly everybody writes it, up to the branch of its top Via: what its ``transaction_key`` is made of.
-_PLAIN_ACK: Final = re.compile(
-    r"ACK [!-~]++ SIP/2\.0\r\n(?:Via|v): SIP/2\.0/[A-Z]++ ([a-z0-9.\-]++)(?::([1-9][0-9]{0,4}+)|)"
-    rf'[^\x00- ,"]*?;branch=({MAGIC_COOKIE}[^\x00- ;,"<>]++)'
-).match
-#: Where it looks for that: a Via farther behind is not plain.
-_PLAIN_ACK_OCTETS: Final = 512
-#: States in which an ACK ends here.
-_ACKNOWLEDGED: Final = (InviteServer.COMPLETED, InviteServer.CONFIRMED)
 
 
 class TransactionLayer:
@@ -87,7 +63,7 @@ class TransactionLayer:
 
     :param random: random octets in hexadecimal, so many octets (``secrets.token_hex``)
     :param force_rport: see :func:`response_hop`
-    :ivar timers: the running timers; call :meth:`due` at ``timers.next``
+    :ivar timers: the running timers
     :ivar counts: what was refused, dropped, absorbed without a transaction, or left unanswered (``silent``), by name
     """
 
@@ -108,11 +84,17 @@ class TransactionLayer:
         self._servers: dict[str, ServerTransaction] = {}
         self._clients: dict[str, ClientTransaction] = {}
         self._absorbing: OrderedDict[Transaction, None] = OrderedDict()
+        self._spent = Spent(max_absorbing)
         self.timers: Timers[Transaction] = Timers()
         self.counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._servers) + len(self._clients)
+        return len(self._servers) + len(self._clients) + len(self._spent)
+
+    @property
+    def next(self) -> float:
+        """When to call :meth:`due`: no timer runs out before this; infinite when none runs."""
+        return min(self.timers.next, self._spent.next)
 
     @property
     def undecided(self) -> int:
@@ -134,7 +116,7 @@ class TransactionLayer:
 
     def is_known(self, key: str) -> bool:
         """Whether a request was here before, by branch, host and port of its top Via, a line each (17.2.3)."""
-        return key in self._servers
+        return key in self._servers or key in self._spent
 
     # What comes in.
 
@@ -147,12 +129,13 @@ class TransactionLayer:
 
         :returns: None where it is another ACK, or one that is not written plainly: it must be read like any request
         """
-        match = _PLAIN_ACK(octets[:_PLAIN_ACK_OCTETS].decode("latin-1"))
-        if match is None:
+        key = plain_key(octets)
+        if key is None:
             return None
-        host, port, branch = match.groups()
-        transaction = self._servers.get(f"{branch}\n{host}\n{port}")
-        if transaction is None or transaction.state not in _ACKNOWLEDGED:
+        transaction = self._servers.get(key)
+        if transaction is None:
+            return [] if key in self._spent else None
+        if transaction.state is not InviteServer.COMPLETED:
             return None
         effects: list[Effect] = []
         move = transaction.take(ACK)
@@ -168,22 +151,25 @@ class TransactionLayer:
         key = request.transaction_key
         if method == "ACK":
             return self._acknowledged(key, request, source, now)
-        known = self._servers.get(key if method == "INVITE" else f"{key}\n{method}")
+        whole = key if method == "INVITE" else f"{key}\n{method}"
+        known = self._servers.get(whole)
         if known is not None:
             return self._again(known, most)
+        if whole in self._spent:
+            return []
         if method == "CANCEL":
             return self._cancelled(key, request, source, now, reliable, most)
         if self.undecided >= self._max_undecided:
             self.counts["refused"] += 1
             return self.answer_statelessly(request, source, 503, reliable=reliable, most=most)
-        key = key if method == "INVITE" else f"{key}\n{method}"
-        return [Requested(self._serve(key, request, source, now, reliable, most))]
+        return [Requested(self._serve(whole, request, source, now, reliable, most))]
 
     def receive_response(self, response: Response, source: Hop, now: float) -> list[Effect]:
         """A response arrived."""
-        transaction = self._clients.get(response.transaction_key)
+        key = response.transaction_key
+        transaction = self._clients.get(key)
         if transaction is None:
-            return [StrayResponse(response, source)]
+            return [] if key in self._spent else [StrayResponse(response, source)]
         move = transaction.take(_input_of(response.status))
         if move is None:
             return []
@@ -206,6 +192,7 @@ class TransactionLayer:
     def due(self, now: float) -> list[Effect]:
         """Work off every timer that has run out."""
         effects: list[Effect] = []
+        self._spent.due(now)
         for transaction, timer in self.timers.due(now):
             move = transaction.take(timer)
             if move is None:
@@ -238,7 +225,7 @@ class TransactionLayer:
         if move.state is not transaction.state:
             self._enter(transaction, move, now, effects)
             if unheard and not repeat:
-                self.timers.stop(transaction, "G")
+                self._cease(transaction, "G", now)
         return effects
 
     def keep(self, transaction: ServerTransaction, response: Response, now: float) -> list[Effect]:
@@ -325,7 +312,17 @@ class TransactionLayer:
                 self._send_cancel(transaction, now, effects)
         return effects
 
+    def hush(self, transaction: ClientTransaction, now: float) -> None:
+        """Send a request of ours no more; what is answered to it is still heard, until its transaction ends."""
+        self._cease(transaction, "A" if transaction.method == "INVITE" else "E", now)
+
     # The parts.
+
+    def _cease(self, transaction: Transaction, timer: str, now: float) -> None:
+        """Retransmit no more; when it is given up does not depend on that."""
+        if self.timers.stop(transaction, timer) and transaction.is_fresh:
+            timeout, left_s = GIVING_UP[timer]
+            self.timers.start(transaction, timeout, T1 + left_s, now)
 
     def _again(self, transaction: ServerTransaction, most: int) -> list[Effect]:
         move = transaction.take(REQUEST)
@@ -338,9 +335,13 @@ class TransactionLayer:
         return [Send(transaction.sent, transaction.destination)]
 
     def _ran_out(self, transaction: Transaction, timer: str, action: Action, now: float, effects: list[Effect]) -> None:
-        if action is Action.RESEND and transaction.sent is not None:
-            effects.append(Send(transaction.sent, transaction.destination))
-            self.timers.start(transaction, timer, transaction.lengthen(timer), now)
+        if action is Action.RESEND:
+            if transaction.is_fresh:
+                timeout, left_s = GIVING_UP[timer]
+                self.timers.start(transaction, timeout, left_s, now)
+            if transaction.sent is not None:
+                effects.append(Send(transaction.sent, transaction.destination))
+                self.timers.start(transaction, timer, transaction.lengthen(timer), now)
         elif action is Action.SAY_TRYING and transaction.sent is None:
             assert isinstance(transaction, ServerTransaction)
             self._say(transaction, transaction.request.response(100), effects)
@@ -361,6 +362,8 @@ class TransactionLayer:
     def _acknowledged(self, key: str, ack: Request, source: Hop, now: float) -> list[Effect]:
         transaction = self._servers.get(key)
         if transaction is None:
+            if key in self._spent:
+                return []
             if len(ack.to_tag or "") == 2 * self._tags.digest_size and ack.to_tag == self.tag_for(ack):
                 self.counts["absorbed"] += 1
                 return []
@@ -378,7 +381,7 @@ class TransactionLayer:
     def _cancelled(self, key: str, cancel: Request, source: Hop, now: float, reliable: bool, most: int) -> list[Effect]:
         invite = self._servers.get(key)
         transaction = self._serve(f"{key}\nCANCEL", cancel, source, now, reliable, most)
-        response = cancel.response(481 if invite is None else 200, to_tag=self.tag_for(cancel))
+        response = cancel.response(200 if self.is_known(key) else 481, to_tag=self.tag_for(cancel))
         effects = self.respond(transaction, response, now)
         if invite is not None and invite.state is InviteServer.PROCEEDING:
             effects.append(Cancelled(invite))
@@ -408,7 +411,9 @@ class TransactionLayer:
         transaction.enter(move)
         for timer in move.stop:
             self.timers.stop(transaction, timer)
-        if move.ends:
+        if move.ends or move.spends:
+            if not (move.ends or transaction.reliable) and (dropped := self._spent.add(transaction.key, now)):
+                self.counts["dropped"] += dropped
             self._forget(transaction, effects)
             return
         for timer, duration in move.start:

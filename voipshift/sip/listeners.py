@@ -128,12 +128,11 @@ class Listeners:
 
 
 def _uri(transport: str, place: Address, user: str, *, secure: bool) -> str:
-    user = f"{user}@" if user else ""
-    if transport == "udp":
-        return f"{'sips' if secure else 'sip'}:{user}{host_port(place)}"
-    if transport == "tls" and secure:
-        return f"sips:{user}{host_port(place)}"
-    return f"{'sips' if secure else 'sip'}:{user}{host_port(place)};transport={transport}"
+    scheme = "sips" if secure else "sip"
+    written = f"{user}@{host_port(place)}" if user else host_port(place)
+    if transport == "udp" or (transport == "tls" and secure):
+        return f"{scheme}:{written}"
+    return f"{scheme}:{written};transport={transport}"
 
 
 def transport_of(uri: SipUri) -> str:

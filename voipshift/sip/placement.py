@@ -19,10 +19,10 @@ from voipshift.errors import ProtocolViolation, Refused
 from voipshift.node import Acceptance, Address, CallAttempt, Load
 from voipshift.sip.answers import Answers
 from voipshift.sip.identification import Identification
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request
 from voipshift.sip.priority import Marks
+from voipshift.sip.transaction import ServerTransaction
 
 #: A Request-URI longer than this does not fit into an Ask with the rest of an attempt: such a call is decided here
 #: alone.

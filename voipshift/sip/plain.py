@@ -30,6 +30,11 @@ from voipshift.sip.uri import SipUri, TelUri
 
 #: Octets of a longer header are not plain: that of a call which three proxies have passed on is half as long.
 MAX_HEADER: Final = 2000
+#: Where the top Via of a plain message ends at last.
+MAX_TOP: Final = 512
+_TOP_VIA: Final = "\r\nVia: SIP/2.0/"
+#: How a branch is found (the cookie is the branch's own).
+_BRANCH: Final = ";branch="
 #: Further Vias on the line of the top one; with those of other lines they stay below what the judge allows.
 MAX_LISTED: Final = 40
 #: Lines below the Vias, fewer than the judge allows.
@@ -38,6 +43,8 @@ MAX_LINES: Final = 100
 _USUAL: Final = ("", ";rport")
 #: Parameters of top Vias that are remembered: those of a node's own come back with each response.
 MAX_REMEMBERED = 500
+#: Lines that are remembered: nearly all but four of a message came with the one before it, from each client.
+MAX_REMEMBERED_LINES: Final = 2000
 
 _TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 _HOST = r"[a-z0-9][a-z0-9.\-]*+"
@@ -73,7 +80,15 @@ _EXTENSION: Final = re.compile(r"X-[A-Za-z\-]++").fullmatch
 _SINGLE = ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Expires")
 #: The place of each of them; other fields only go on, as often as they come, and have none.  A Via among them is not
 #: plain.
-_PLACES: Final = {name: _SINGLE.index(name) if name in _SINGLE else -1 for name in NAMES if name != "Via"}
+_ANY: Final = -1
+_UNKNOWN: Final = -2
+_PLACES: Final = {name: _SINGLE.index(name) if name in _SINGLE else _ANY for name in NAMES if name != "Via"}
+#: The last of those that a response takes from its request.
+_CSEQ: Final = _SINGLE.index("CSeq")
+#: What a plain Max-Forwards says.
+_HOPS: Final = {str(hops): hops for hops in range(100)}
+#: Place and value of lines that came before.
+_remembered: Final[dict[str, tuple[int, str]]] = {}
 
 
 def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
@@ -107,6 +122,27 @@ def parse_plain(octets: bytes) -> PlainRequest | PlainResponse | None:
     return PlainRequest(method, uri, target, vias, lines, octets[end + 4 :], reading)
 
 
+def plain_key(octets: bytes) -> str | None:
+    """The ``transaction_key`` of a plain request that begins with its Via, read alone; None where it is not found so.
+
+    What it is of another message is no key of any transaction, or the key of the message that it pretends to be.
+    """
+    text = octets[:MAX_TOP].decode("latin-1")
+    start = text.find("\r")
+    end = text.find("\r", start + 1)
+    at = text.find(" ", start + len(_TOP_VIA), end) + 1
+    if at == 0 or text.find(_TOP_VIA, start, at) != start:
+        return None
+    place = text.find(_BRANCH, at, end)
+    first = text.find(";", at, end)
+    if place < 0 or text.find('"', at, place) >= 0 or text.find(",", at, place) >= 0:
+        return None
+    place += len(_BRANCH)
+    last = text.find(";", place, end)
+    host, colon, port = text[at:first].partition(":")
+    return f"{text[place : end if last < 0 else last]}\n{host}\n{port if colon else None}"
+
+
 def _are_plain(rport: str, more: str, listed: str) -> bool:
     """What stands around the branch of the top Via."""
     if (rport or more not in _USUAL) and not _come_once(f"{rport};branch{more}"):
@@ -116,23 +152,45 @@ def _are_plain(rport: str, more: str, listed: str) -> bool:
 
 def _read(lines: str, size: int, host: str, port: str | None, branch: str) -> Reading | None:
     """Read the lines below the Vias of a message with a body of so many octets."""
-    rows = lines[2:-2].split("\r\n")
-    written = "".join(rows)
-    if "\r" in written or "\n" in written or len(rows) > MAX_LINES:
+    text = lines[2:-2]
+    rows = text.split("\r\n")
+    ends = len(rows) - 1
+    if text.count("\r") != ends or text.count("\n") != ends or ends >= MAX_LINES:
         return None
     values: list[str | None] = [None] * len(_SINGLE)
+    last = -1
+    is_in_order = True
     for row in rows:
-        name, _, value = row.partition(": ")
-        place = _PLACES.get(name)
-        if place is None:
-            if _EXTENSION(name) is None:
+        known = _remembered.get(row)
+        if known is not None:
+            place, value = known
+        elif row.startswith("From: "):  # these three are hardly ever those of another call
+            place, value = 0, row[6:]
+        elif row.startswith("To: "):
+            place, value = 1, row[4:]
+        elif row.startswith("Call-ID: "):
+            place, value = 2, row[9:]
+        else:
+            name, colon, value = row.partition(": ")
+            place = _PLACES.get(name, _UNKNOWN)
+            if place == _UNKNOWN:
+                if _EXTENSION(name) is None:
+                    return None
+                place = _ANY
+            if not colon:
                 return None
-        elif place >= 0:
+            if len(_remembered) >= MAX_REMEMBERED_LINES:
+                _remembered.clear()
+            _remembered[row] = (place, value)
+        if place >= 0:
             if values[place] is not None:
                 return None
             values[place] = value
+            if place <= _CSEQ:
+                is_in_order = is_in_order and place > last
+                last = place
     sender, to, call_id, cseq, hops, length, _, _ = values
-    if hops is not None and not (hops.isdecimal() and len(hops) < 3):
+    if hops is not None and hops not in _HOPS:
         return None
     if length is not None and length.lstrip(" ") != str(size):
         return None
@@ -146,7 +204,7 @@ def _read(lines: str, size: int, host: str, port: str | None, branch: str) -> Re
         number, method = parse_cseq(cseq)
     except ProtocolViolation:
         return None
-    return Reading(host, port, branch, sender, uri, tag, to, to_tag, call_id, cseq, number, method)
+    return Reading(host, port, branch, sender, uri, tag, to, to_tag, call_id, cseq, number, method, is_in_order)
 
 
 @lru_cache(MAX_REMEMBERED)
@@ -213,7 +271,11 @@ class PlainRequest(Request):
         if lines is None:
             return super().max_forwards
         place = lines.find("\r\nMax-Forwards: ") + 16
-        return None if place < 16 else int(lines[place : lines.find("\r", place)])
+        if place < 16:
+            return None
+        value = lines[place : lines.find("\r", place)]
+        hops = _HOPS.get(value)
+        return int(value) if hops is None else hops
 
     @property
     def from_uri(self) -> str:
@@ -306,9 +368,7 @@ class PlainResponse(Response):
 def _returned(lines: str, reading: Reading, to: str) -> str:
     """The lines that a response takes from its request, in the order that they have there, with that To."""
     sender, call_id, cseq = reading.sender, reading.call_id, reading.cseq
-    # Each is there, and looked for behind the one before; behind the end (-1) there is none.
-    place = lines.find("\r\nCall-ID: ", lines.find("\r\nTo: ", lines.find("\r\nFrom: ")))
-    if lines.find("\r\nCSeq: ", place) >= 0:
+    if reading.is_in_order:
         return f"\r\nFrom: {sender}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq}\r\n"
     said = {"From": sender, "To": to, "Call-ID": call_id, "CSeq": cseq}
     names = sorted(said, key=lambda name: lines.find(WRITTEN[name]))

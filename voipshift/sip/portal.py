@@ -28,12 +28,12 @@ from voipshift.sip.answers import Answers
 from voipshift.sip.auth import Party
 from voipshift.sip.gain import UNBOUNDED
 from voipshift.sip.identification import LEASE, Identification
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request
 from voipshift.sip.placement import MAX_NAME, Carrier, Delegation, Find, Lease, Leases, Placement, Recorder
 from voipshift.sip.priority import Marks
 from voipshift.sip.seals import PASSED_ON
+from voipshift.sip.transaction import ServerTransaction
 from voipshift.sip.uri import SipUri, TelUri
 from voipshift.sip.validation import METHODS, objection, objection_of_server
 

@@ -12,6 +12,7 @@ class Reading:
     :ivar sender: From as it was written, with ``from_uri`` and ``from_tag`` in it
     :ivar to: To as it was written, with ``to_tag`` in it where there is one
     :ivar cseq: CSeq as it was written, with ``number`` and ``method`` in it
+    :ivar is_in_order: From, To, Call-ID and CSeq came in this order, as nearly everybody writes them
     """
 
     __slots__ = (
@@ -21,6 +22,7 @@ class Reading:
         "from_tag",
         "from_uri",
         "host",
+        "is_in_order",
         "method",
         "number",
         "port",
@@ -43,6 +45,7 @@ class Reading:
         cseq: str,
         number: int,
         method: str,
+        is_in_order: bool,
     ) -> None:
         self.host: Final = host
         self.port: Final = port
@@ -56,3 +59,4 @@ class Reading:
         self.cseq: Final = cseq
         self.number: Final = number
         self.method: Final = method
+        self.is_in_order: Final = is_in_order

@@ -18,26 +18,15 @@ from voipshift.alarm import Alarm
 from voipshift.errors import ProtocolViolation
 from voipshift.node import Address
 from voipshift.sip import stun
+from voipshift.sip.effects import Acknowledged, Cancelled, Effect, Ended, Requested, Responded, Send, TimedOut
 from voipshift.sip.gain import MOST_GAIN, UNBOUNDED
-from voipshift.sip.layer import (
-    Acknowledged,
-    Cancelled,
-    ClientTransaction,
-    Effect,
-    Ended,
-    Hop,
-    Requested,
-    Responded,
-    Send,
-    ServerTransaction,
-    TimedOut,
-    TransactionLayer,
-)
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import MalformedRequest, Request, Response, parse
 from voipshift.sip.overload import Control
 from voipshift.sip.plain import parse_plain
 from voipshift.sip.refusal import Refusals, opens_call
+from voipshift.sip.transaction import ClientTransaction, Hop, ServerTransaction
 
 #: What keeps a NAT's binding open and says nothing (RFC 5626 section 3.5.1, and what older phones send).
 KEEP_ALIVES = frozenset((b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"))
@@ -171,7 +160,7 @@ class SipServer:
             absorbed = self.layer.absorb(octets, now)
             if absorbed is not None:
                 self._perform(absorbed)
-                if self.layer.timers.next < self._alarm.at:  # nobody else has anything to do with it
+                if self.layer.next < self._alarm.at:  # nobody else has anything to do with it
                     self.keep_time()
                 return
         source = Hop(address[0], address[1], listener)
@@ -257,8 +246,8 @@ class SipServer:
 
     def hush(self, transaction: ClientTransaction) -> None:
         """Send a request no more; what is answered to it is still heard, until its transaction ends."""
-        for timer in ("A", "E"):
-            self.layer.timers.stop(transaction, timer)
+        self.layer.hush(transaction, self._now())
+        self.keep_time()
 
     def send(self, octets: bytes, to: Hop) -> None:
         """Send octets without a transaction."""
@@ -325,7 +314,7 @@ class SipServer:
         """Set the one timer, never later than anybody's next deadline; once for all that one message leads to."""
         if self._is_working:
             return
-        deadline = self.layer.timers.next
+        deadline = self.layer.next
         for timetable in self._timetables:
             following = timetable.next
             if following < deadline:
@@ -337,7 +326,7 @@ class SipServer:
         self._perform(self.layer.due(now))
         for timetable in self._timetables:
             timetable.due(now)
-        return min([self.layer.timers.next, *(timetable.next for timetable in self._timetables)])
+        return min([self.layer.next, *(timetable.next for timetable in self._timetables)])
 
 
 def _nowhere(octets: bytes, address: Address) -> None:

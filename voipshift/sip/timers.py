@@ -89,24 +89,29 @@ class Timers(Generic[Owner]):
         for queue in queues:
             if queue.duration == duration:
                 wanted = queue
-            if owner in queue.deadlines:
+            elif owner in queue.deadlines:
                 del queue.deadlines[owner]
         if wanted is None:
             wanted = Queue(duration)
             queues.append(wanted)
         deadline = now + duration
-        wanted.deadlines[owner] = deadline
+        deadlines = wanted.deadlines
+        running = len(deadlines)
+        deadlines[owner] = deadline
+        if len(deadlines) == running:
+            deadlines.move_to_end(owner)  # it ran
         if deadline < self.next:
             self.next = deadline
 
-    def stop(self, owner: Owner, name: str) -> None:
-        """Stop a timer, if it runs."""
+    def stop(self, owner: Owner, name: str) -> bool:
+        """Stop a timer; False where it does not run."""
         queues = self._queues.get(name)
         if queues is not None:
             for queue in queues:
                 if owner in queue.deadlines:
                     del queue.deadlines[owner]
-                    return
+                    return True
+        return False
 
     def stop_all(self, owner: Owner) -> None:
         """Stop all timers of an owner."""

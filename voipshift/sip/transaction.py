@@ -4,6 +4,9 @@ Each figure is a table: state, input, next state and what to do.  An input that 
 belongs to states: entering the first starts it, leaving the last ends it.  What is to be done is done by layer.py, and
 it finds the transaction that a message belongs to; no message is read in here, and there is no clock.
 
+Of two timers that start together, one that retransmits and one that gives up, the second is started when the first runs
+out for the first time, for what is left of it: nearly every message is answered before.
+
 Errors of the transport have no row: UDP reports none that could be believed.
 """
 
@@ -48,7 +51,7 @@ class State(Enum):
 
     :ivar moves: what each input does, over unreliable transports
     :ivar reliable_moves: over reliable ones
-    :ivar timers: those that run in it, and how long, over unreliable transports
+    :ivar timers: those that are started with it, and how long they run, over unreliable transports
     :ivar reliable_timers: over reliable ones
     :ivar undecided: there is more to come of the transaction than absorbing what is sent again
     """
@@ -69,12 +72,24 @@ class Move:
     :ivar ends: it has none, and the transaction is over
     :ivar stop: the timers that it ends
     :ivar start: those that it starts
+    :ivar spends: nothing happens any more from here on, whatever comes
     :ivar settles: nothing is decided any more from here on, there was before
     :ivar forgets_request: nobody needs the request from here on
     :ivar forgets_sent: nothing is sent again from here on
     """
 
-    __slots__ = ("action", "ends", "forgets_request", "forgets_sent", "moves", "settles", "start", "state", "stop")
+    __slots__ = (
+        "action",
+        "ends",
+        "forgets_request",
+        "forgets_sent",
+        "moves",
+        "settles",
+        "spends",
+        "start",
+        "state",
+        "stop",
+    )
 
     def __init__(
         self,
@@ -91,8 +106,9 @@ class Move:
         self.stop = stop
         self.start = start
         self.ends = state not in _TABLE
-        self.settles = before.undecided and not state.undecided and not self.ends
-        self.forgets_request = self.settles and state is not InviteServer.ACCEPTED
+        self.spends = state in _SPENT
+        self.settles = before.undecided and not (state.undecided or self.ends or self.spends)
+        self.forgets_request = before.undecided and not (state.undecided or self.ends or state is InviteServer.ACCEPTED)
         self.forgets_sent = not (state.undecided or self.ends or state in _RESENDING)
 
 
@@ -209,6 +225,11 @@ class Transaction:
         """Be over at once."""
         self.state = type(self.state)("Terminated")
         self.moves = {}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no timer that retransmits has run out yet."""
+        return self.interval == T1
 
     def lengthen(self, timer: str) -> float:
         """The next interval of a timer that retransmits."""
@@ -357,17 +378,25 @@ _TIMERS: dict[State, tuple[tuple[str, float, float | None], ...]] = {
 }
 #: States in which a response or an ACK may be sent once more.
 _RESENDING = (InviteServer.COMPLETED, Server.COMPLETED, InviteClient.COMPLETED)
+#: States in which nothing happens but their end (:mod:`voipshift.sip.spent`).
+_SPENT = (InviteServer.CONFIRMED, Client.COMPLETED)
 #: Timers that may run in a state without being started on entering it.
 _MAY_RUN: dict[State, tuple[str, ...]] = {_IC.PROCEEDING: (CANCEL_TIMER,)}
 
 #: Timers that retransmit, and how long their interval grows: each is twice the one before.
 _LONGEST: dict[str, float] = {"A": timers.TIMER_B, "E": T2, "G": T2}
+#: Beside each of them the one that gives up, and how long that runs when the first interval is over.
+GIVING_UP: Final = {
+    "A": ("B", timers.TIMER_B - timers.TIMER_A),
+    "E": ("F", timers.TIMER_F - timers.TIMER_E),
+    "G": ("H", timers.TIMER_H - timers.TIMER_G),
+}
 
 
 def _prepare() -> None:
     for state, row in _TABLE.items():
-        state.timers = tuple(_durations(state, reliable=False).items())
-        state.reliable_timers = tuple(_durations(state, reliable=True).items())
+        state.timers = _first(_durations(state, reliable=False))
+        state.reliable_timers = _first(_durations(state, reliable=True))
         for name, (following, action) in row.items():
             state.moves[name] = _move(state, following, action, reliable=False)
             state.reliable_moves[name] = _move(state, following, action, reliable=True)
@@ -379,8 +408,14 @@ def _move(state: State, following: State, action: Action, *, reliable: bool) -> 
         return Move(state, state, action, moves)
     running, wanted = _durations(state, reliable), _durations(following, reliable)
     stop = tuple(name for name in (*running, *_MAY_RUN.get(state, ())) if name not in wanted)
-    start = tuple((name, duration) for name, duration in wanted.items() if name not in running)
+    start = _first({name: duration for name, duration in wanted.items() if name not in running})
     return Move(state, following, action, moves, stop, start)
+
+
+def _first(durations: dict[str, float]) -> tuple[tuple[str, float], ...]:
+    """Those that are started at once, of timers that run from now on."""
+    later = {GIVING_UP[name][0] for name in durations if name in GIVING_UP}
+    return tuple((name, duration) for name, duration in durations.items() if name not in later)
 
 
 def _durations(state: State, reliable: bool) -> dict[str, float]:

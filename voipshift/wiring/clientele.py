@@ -14,9 +14,9 @@ from voipshift.sip.answers import Answers
 from voipshift.sip.clients import ClientRule, Clients
 from voipshift.sip.direct import DirectAnswers
 from voipshift.sip.identification import Identification
-from voipshift.sip.layer import ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.server import SipServer
+from voipshift.sip.transaction import ServerTransaction
 
 
 class Clientele:
@@ -48,6 +48,7 @@ class Clientele:
             rules=[ClientRule(each.networks, each.user_agent or "", each.redirect) for each in settings.clients],
             otherwise=settings.sip.redirect,
             lease_s=settings.sip.lease_s,
+            trusts=trusts,
             now=now,
         )
         self.answers = Answers(respond=sip.respond, refuse=sip.refuse, keep=sip.keep, tag=tag, draw=draw)

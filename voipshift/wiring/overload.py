@@ -23,12 +23,13 @@ from voipshift.calls.thinning import Thinning
 from voipshift.delegation.chain import Delegation
 from voipshift.node import Address, CallAttempt
 from voipshift.sip.answers import Answers
-from voipshift.sip.layer import ServerTransaction, TransactionLayer
+from voipshift.sip.layer import TransactionLayer
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.overload import Control
 from voipshift.sip.placement import MAX_NAME
 from voipshift.sip.priority import Marks
 from voipshift.sip.refusal import Refusals
+from voipshift.sip.transaction import ServerTransaction
 from voipshift.sip.uri import SipUri, host_port
 
 _FROM = re.compile(r"\r\n(?:From|f)[ \t]*+:[ \t]*+(?:[^\r\n<]*+<([^\r\n>]*+)|([^\r\n;]*+))", re.IGNORECASE).search

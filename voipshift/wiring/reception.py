@@ -24,11 +24,11 @@ from voipshift.group.keys import Keys
 from voipshift.node import Address
 from voipshift.sip.auth import Authenticator, Secrets, Users
 from voipshift.sip.gate import Gate
-from voipshift.sip.layer import Hop, ServerTransaction
 from voipshift.sip.listeners import Listeners
 from voipshift.sip.message import Request, Response
 from voipshift.sip.nonces import Nonces
 from voipshift.sip.sources import Sources
+from voipshift.sip.transaction import Hop, ServerTransaction
 from voipshift.store import redis, sqlite
 from voipshift.store.userfile import UserFile
 
