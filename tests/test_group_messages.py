@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from voipshift.balance.factors import Factors
 from voipshift.errors import ProtocolViolation
-from voipshift.group.fields import pack, unpack
+from voipshift.group.fields import pack, pack_map, unpack
 from voipshift.group.messages import (
     MOST_LAPSED,
     Answer,
@@ -90,6 +90,13 @@ WRONG: list[object] = [
 
 class MessageTests(SynchronousTestCase):
     """All of them."""
+
+    def test_what_cannot_be_packed_leaves_nothing_behind(self) -> None:
+        """The message after it is whole."""
+        self.assertRaises(UnicodeEncodeError, pack_map, [(1, 5), (2, "\ud800")])
+        self.assertRaises(TypeError, pack_map, [(1, 5), (2, object())])
+        self.assertEqual(unpack(pack_map([(1, 2)])), {1: 2})
+        self.assertEqual(unpack(pack({3: 4})), {3: 4})
 
     def test_there_and_back(self) -> None:
         """What was encoded is decoded."""

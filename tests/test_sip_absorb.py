@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.sip_wire import LayerTestCase, made
 from voipshift.sip.effects import Effect, Ended
 from voipshift.sip.message import Request, parse
+from voipshift.sip.plain import MAX_TOP
 from voipshift.sip.transaction import InviteServer
 
 
@@ -63,6 +64,18 @@ class AbsorbTests(LayerTestCase):
         ):
             self.assertIsNone(self.absorb(plain.replace(via, spelling)), spelling)
         self.assertIs(invite.state, InviteServer.COMPLETED)
+
+    def test_a_via_that_is_cut_off(self) -> None:
+        """A branch whose end is not seen may be another's beginning; without any line end there is no Via."""
+        short, long = self.invited(branch="z9hG4bK1"), self.invited(branch="z9hG4bK12")
+        for invite in (short, long):
+            self.respond(invite, 302)
+        plain = made("ACK", branch="z9hG4bK12").octets()
+        for more in range(MAX_TOP):
+            effects = self.absorb(plain.replace(b" sip:", b" sip:" + b"a" * more, 1))
+            self.assertNotIn(Ended(short), effects or [])
+        self.assertIsNone(self.absorb(b"ACK aaaaaaaaaaaaa 192.0.2.7:5060;branch=z9hG4bK1;x"))
+        self.assertIs(short.state, InviteServer.COMPLETED)
 
     def test_of_another_transaction(self) -> None:
         """Another branch, host or port is another transaction; one that was accepted, or is undecided, is not over."""

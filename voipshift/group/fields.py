@@ -55,7 +55,11 @@ def pack(value: object) -> bytes:
 
 def pack_map(pairs: Sequence[tuple[int, object]]) -> bytes:
     """One msgpack map; each key comes once."""
-    return _pack_pairs(pairs)
+    try:
+        return _pack_pairs(pairs)
+    except Exception:
+        _packer.reset()  # it keeps what it has written so far
+        raise
 
 
 def unpack(octets: bytes) -> dict[Any, Any]:

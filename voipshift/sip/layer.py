@@ -319,7 +319,7 @@ class TransactionLayer:
     # The parts.
 
     def _cease(self, transaction: Transaction, timer: str, now: float) -> None:
-        """Retransmit no more; when it is given up does not depend on that."""
+        """Retransmit no more; it is given up all the same, a first interval later at most."""
         if self.timers.stop(transaction, timer) and transaction.is_fresh:
             timeout, left_s = GIVING_UP[timer]
             self.timers.start(transaction, timeout, T1 + left_s, now)

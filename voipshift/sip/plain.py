@@ -131,7 +131,7 @@ def plain_key(octets: bytes) -> str | None:
     start = text.find("\r")
     end = text.find("\r", start + 1)
     at = text.find(" ", start + len(_TOP_VIA), end) + 1
-    if at == 0 or text.find(_TOP_VIA, start, at) != start:
+    if end < 0 or at == 0 or text.find(_TOP_VIA, start, at) != start:
         return None
     place = text.find(_BRANCH, at, end)
     first = text.find(";", at, end)

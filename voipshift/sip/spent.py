@@ -34,7 +34,7 @@ class Bunch:
 class Spent:
     """The keys of spent transactions.
 
-    :param most: so many; of more those that came first are forgotten
+    :param most: so many; of more those that came first are forgotten, a bunch at a time
     :ivar next: when keys leave next; infinite when there are none
     """
 
