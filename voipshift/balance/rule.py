@@ -224,8 +224,6 @@ def _of_the_lowest(candidates: list[Member], weights: list[float]) -> list[float
 
 def _draw(candidates: list[Member], weights: list[float], random: Random, twice: bool) -> Member | None:
     """One of them, as likely as its weight says, or the emptier of two; None where there is no weight at all."""
-    if len(candidates) == 1:
-        return candidates[0] if weights[0] > 0.0 else None
     sums = list(accumulate(weights))
     if not sums or not sums[-1] > 0.0:
         return None
