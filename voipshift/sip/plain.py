@@ -85,8 +85,8 @@ _UNKNOWN: Final = -2
 _PLACES: Final = {name: _SINGLE.index(name) if name in _SINGLE else _ANY for name in NAMES if name != "Via"}
 #: The last of those that a response takes from its request.
 _CSEQ: Final = _SINGLE.index("CSeq")
-#: What a plain Max-Forwards says.
-_HOPS: Final = {str(hops): hops for hops in range(100)}
+#: How a plain Max-Forwards is written.
+_HOPS: Final = frozenset(str(hops) for hops in range(100))
 #: Place and value of lines that came before.
 _remembered: Final[dict[str, tuple[int, str]]] = {}
 
@@ -271,11 +271,7 @@ class PlainRequest(Request):
         if lines is None:
             return super().max_forwards
         place = lines.find("\r\nMax-Forwards: ") + 16
-        if place < 16:
-            return None
-        value = lines[place : lines.find("\r", place)]
-        hops = _HOPS.get(value)
-        return int(value) if hops is None else hops
+        return None if place < 16 else int(lines[place : lines.find("\r", place)])
 
     @property
     def from_uri(self) -> str:

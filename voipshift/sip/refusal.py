@@ -32,7 +32,7 @@ from voipshift.sip.grammar import KEYS, MAGIC_COOKIE, key_of
 from voipshift.sip.identification import LEASE
 from voipshift.sip.overload import Control
 from voipshift.sip.seals import PASSED_ON
-from voipshift.sip.timers import T4
+from voipshift.sip.spent import Spent
 
 #: So many refused requests are remembered for T4: four times what a processor refuses in that time.
 MAX_REMEMBERED = 500_000
@@ -121,10 +121,7 @@ class Refusals:
         self.open = False
         self.absorbed = 0
         self.repeated = 0
-        #: What was refused since ``_turned``, and in the T4 before that.
-        self._young: set[str] = set()
-        self._old: set[str] = set()
-        self._turned = 0.0
+        self._answered = Spent(MAX_REMEMBERED)
 
     def acknowledged(self, ack: bytes) -> bool:
         """Whether an ACK is for a refusal of this lane: nothing is to be done for it."""
@@ -136,7 +133,8 @@ class Refusals:
     def answer(self, octets: bytes, source: Address, listener: int, now: float, *, reliable: bool) -> bytes | None:
         """The 503 to an INVITE, which goes back to where that came from; None where it must be read."""
         full = self._full(self._doors[listener], now)
-        if not full and not self._remembers(now):
+        self._answered.due(now)
+        if not full and not self._answered:
             self.open = False
             return None
         end = octets.find(b"\r\n\r\n", 0, MAX_HEAD)
@@ -151,7 +149,7 @@ class Refusals:
         if branch is None or (asked and LEASE in asked) or PASSED_ON in said:
             return None
         key = f"{branch[1]}\n{near}\n{near_port}"
-        again = key in self._young or key in self._old
+        again = key in self._answered
         if not again and (not full or self._is_known(key)):
             return None
         via = self._stamped(said, near, source, reliable)
@@ -174,7 +172,7 @@ class Refusals:
         if again:
             self.repeated += 1
         else:
-            self._remember(key, now)
+            self._answered.add(key, now)
             self._refused(head, user or "", source, self._doors[listener])
         return response
 
@@ -232,21 +230,6 @@ class Refusals:
         """Whether a header field of an uncommon name must be read."""
         key = _key(name)
         return key is None or key in _USES or (self._marked and key in PRIORITIES)
-
-    def _remember(self, key: str, now: float) -> None:
-        if now - self._turned >= T4 or len(self._young) >= MAX_REMEMBERED:
-            self._remembers(now)
-            self._old, self._young = self._young, set()
-            self._turned = now
-        self._young.add(key)
-
-    def _remembers(self, now: float) -> bool:
-        """Whether anything is remembered; what is too old is forgotten."""
-        age = now - self._turned
-        if age >= 2 * T4:
-            self._young = set()
-            self._old = set()
-        return bool(self._young or self._old)
 
 
 @lru_cache(maxsize=256)

@@ -2,8 +2,8 @@
 
 An INVITE of which the refusal or redirection was acknowledged, and a request other than INVITE that was answered, wait
 for T4 (timers I and K of RFC 3261) for nothing but to ignore what the network brings late.  A server that redirects has
-far more of these than of all others.  Each is a key in a set here, and leaves with those that came when it did: later
-than it must by :data:`TOGETHER_S` at most.
+far more of these than of all others.  An INVITE that was refused unread is never more than that.  Each is a key in a
+set here, and leaves with those that came when it did: later than it must by :data:`TOGETHER_S` at most.
 """
 
 from __future__ import annotations
